@@ -1,0 +1,1 @@
+"""What every level stands on: problem, clock, units, telemetry. A fifth needs an ADR."""

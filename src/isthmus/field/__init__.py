@@ -1,0 +1,1 @@
+"""Level 1: heterogeneous machines become uniform data blocks."""

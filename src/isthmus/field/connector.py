@@ -1,0 +1,103 @@
+"""The contract of a connector: who calls what, when, and what each error means."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+import pyarrow as pa
+
+from isthmus.base.clock import Clock, Micros
+from isthmus.model.spec.site import SourceSpec
+
+SpecT = TypeVar("SpecT", bound=SourceSpec)
+
+
+class Unreachable(Exception):  # noqa: N818 - the condition, not a bug
+    """Nobody answers, or the link broke: the runtime tries again later, with back-off."""
+
+
+class Refused(Exception):  # noqa: N818
+    """The device says no (credentials, unknown address): trying again alone will not help.
+
+    The runtime says so once, names what to do, and tries again slowly.
+    """
+
+
+@dataclass(frozen=True)
+class Missed:
+    """The source itself says that values are missing (sequence gap, overflow of its queue)."""
+
+    start: Micros
+    end: Micros
+    detail: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """One entry of a source's address space, for browsing."""
+
+    tag: str
+    name: str
+    path: str
+    type: str = ""
+    unit: str = ""
+    has_children: bool = False
+
+
+class Connector(ABC, Generic[SpecT]):
+    """Reads one source. The runtime calls `open → read, read, … → close`, never two at once.
+
+    After `Unreachable` or `Refused` from any call the runtime calls `close()` and later makes a
+    NEW connector. A connector logs nothing in normal operation; the runtime says *lost* once
+    and *back* once. Drivers are imported inside `open()`.
+    """
+
+    Spec: ClassVar[type[SourceSpec]]
+    polled: ClassVar[bool] = False
+    """True: the runtime calls `read()` at the pace of `spec.interval`. False: `read()` waits."""
+
+    def __init__(self, name: str, spec: SpecT, tags: Sequence[str], clock: Clock) -> None:
+        self.name = name
+        self.spec = spec
+        self.tags = tuple(tags)
+        self.clock = clock
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Connect; Unreachable if nobody answers within the spec's timeout."""
+
+    @abstractmethod
+    async def read(self) -> pa.Table | None:
+        """New samples (SAMPLES_SCHEMA), or None. A subscription waits at most one second.
+
+        After `open` every tag must come once with its present value (or a bad quality that says
+        why not), then when it changes. A polled value that did not change is not a sample.
+        """
+
+    async def acknowledge(self) -> None:
+        """All samples of the last `read()` are synced on our disk."""
+
+    def missed(self) -> list[Missed]:
+        """What the source said is missing since the last call; the runtime records gaps."""
+        return []
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Leave nothing open; may be called twice and after a failed `open`."""
+
+    # Optional capabilities ------------------------------------------------------------------
+
+    def browse(self, parent: str = "") -> AsyncIterator[Node]:
+        """Children of a node, of the root if empty; needs an open connector."""
+        raise Unsupported(f"`{self.spec.kind}` cannot be browsed")
+
+    async def history(self, start: Micros, end: Micros) -> pa.Table:
+        raise Unsupported(f"`{self.spec.kind}` keeps no history")
+
+
+class Unsupported(Exception):  # noqa: N818
+    """This kind of source has no such capability."""
+
+
+AnyConnector = Connector[Any]

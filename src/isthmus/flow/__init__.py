@@ -1,0 +1,1 @@
+"""What travels between the levels and the log that keeps it."""

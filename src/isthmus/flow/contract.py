@@ -1,0 +1,94 @@
+"""The contract of a site's log; `SqliteLog` keeps it, and so must every other."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import pyarrow as pa
+
+from isthmus.base.clock import Micros
+from isthmus.flow.parcel import Count, Parcel, Quarantined, Rows, Shaped
+
+Stream = Literal["raw", "rows"]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Time in which a source told us nothing we could trust."""
+
+    id: str
+    source: str
+    start: Micros
+    end: Micros | None
+    """None while it lasts."""
+    reason: str
+    """`lost`, `stopped` (platform was down), `sequence` (source skipped), `disk_full`, …"""
+    detail: str = ""
+
+
+class Full(Exception):  # noqa: N818 - the condition, not a bug
+    """The disk or the log's limit is reached; nothing was written, nothing was lost."""
+
+
+class Log(Protocol):
+    """A durable, ordered log of one site.
+
+    Every method returns only after its effect is synced to disk. One writer at a time;
+    readers may be many. Safe to call from threads.
+    """
+
+    site: str
+    epoch: str
+
+    def append(
+        self, source: str, samples: pa.Table | None, shaped: Shaped, *, now: Micros
+    ) -> int:
+        """Write RAW, rows, quarantine, counts and mapping state in ONE transaction.
+
+        `samples` may be None (nothing came, but a rule fired). Returns the raw position (0 if
+        none). Raises Full, and then nothing was written.
+        """
+        ...
+
+    def append_raw(self, source: str, samples: pa.Table, failure: str, *, now: Micros) -> int:
+        """RAW alone, when shaping failed: the failure is named in the ledger's notes."""
+        ...
+
+    def append_rows(self, rows: Sequence[Rows], *, now: Micros) -> int:
+        """Rows that came from no machine: entities, intervals, reasons."""
+        ...
+
+    def read(self, stream: Stream, after: int, limit: int = 256) -> list[Parcel]:
+        """Parcels of a stream with `seq > after`, in order."""
+        ...
+
+    def last(self, stream: Stream) -> int: ...
+
+    def trim(self, stream: Stream, before: int) -> int:
+        """Forget parcels with `seq < before`; returns how many."""
+        ...
+
+    def state(self, source: str) -> bytes | None:
+        """The mapping state that `append` stored last for this source."""
+        ...
+
+    def alive(self, sources: Iterable[str], now: Micros) -> None:
+        """These sources were connected at `now`; after a crash the gap starts here."""
+        ...
+
+    def open_gap(
+        self, source: str, reason: str, detail: str, *, start: Micros, now: Micros,
+        rows: Sequence[Rows] = (),
+    ) -> Gap:
+        """Begin a gap and write the rows that say `unknown`, in one transaction."""
+        ...
+
+    def close_gap(self, source: str, *, end: Micros, now: Micros) -> None: ...
+
+    def gaps(self, start: Micros, end: Micros) -> list[Gap]: ...
+
+    def counts(self, start: Micros, end: Micros) -> list[Count]: ...
+
+    def quarantined(self, start: Micros, end: Micros, limit: int = 1000) -> list[Quarantined]: ...
+
+    def close(self) -> None: ...

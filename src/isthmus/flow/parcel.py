@@ -1,0 +1,151 @@
+"""The columnar things that travel: samples from a source, rows for a table."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import pyarrow as pa
+import xxhash
+
+from isthmus.base.clock import Micros
+
+TIME: Final = pa.timestamp("us", tz="UTC")
+
+SAMPLES_SCHEMA: Final = pa.schema([
+    pa.field("tag", pa.string(), nullable=False),
+    pa.field("device_time", TIME, nullable=False),
+    pa.field("received_time", TIME, nullable=False),
+    pa.field("number", pa.float64()),
+    pa.field("text", pa.string()),
+    pa.field("quality", pa.uint32(), nullable=False),
+])
+"""Samples of ONE source. A value is in `number` or in `text`, never in both; a bad value may be
+in neither. Booleans are 0 and 1. Integers beyond 2**53 come as text. `quality` is an OPC UA
+StatusCode, whatever the protocol: its top two bits are 00 good, 01 uncertain, 10 bad."""
+
+GOOD: Final = 0x0000_0000
+UNCERTAIN: Final = 0x4000_0000
+BAD: Final = 0x8000_0000
+BAD_COMMUNICATION: Final = 0x8005_0000
+BAD_NOT_CONNECTED: Final = 0x808A_0000
+BAD_NODE_UNKNOWN: Final = 0x8034_0000
+BAD_OUT_OF_SERVICE: Final = 0x808D_0000
+UNCERTAIN_LAST_USABLE: Final = 0x4090_0000
+
+SYSTEM_FIELDS: Final = (
+    pa.field("_source", pa.string()),
+    pa.field("_received", TIME),
+    pa.field("_samples", pa.int32()),
+    pa.field("_quality", pa.int16()),
+    pa.field("_site", pa.string()),
+    pa.field("_date", pa.date32()),
+    pa.field("_epoch", pa.string()),
+    pa.field("_seq", pa.int64()),
+)
+"""Columns that every lake table has after its own. `_samples`: how many samples this row took in
+(so that the ledger can be proved against the lake). `_quality`: worst quality of the row, 0 good,
+1 uncertain, 2 bad. `_date`: UTC date of the row's time, with `_site` the partition.
+`(_site, _epoch, _seq)` is the parcel the row came in."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows for one lake table, without the system columns the log itself adds.
+
+    `table` holds the table's own columns plus `_source`, `_received`, `_samples`, `_quality`.
+    """
+
+    name: str
+    """Lake table: a block (`machine_state`), entity (`production_order`) or interval."""
+    table: pa.Table
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """One sample or record that breaks its contract, kept with the reason."""
+
+    source: str
+    tag: str
+    machine: str
+    block: str
+    field: str
+    device_time: Micros
+    received_time: Micros
+    value: str
+    """As it came, cut at 1,000 characters."""
+    code: str
+    """`Q0nn`, documented in docs/reference/problems.md."""
+    reason: str
+
+
+@dataclass(frozen=True)
+class Count:
+    """What became of the samples of one tag, received in one hour."""
+
+    source: str
+    tag: str
+    hour: Micros
+    received: int = 0
+    good: int = 0
+    uncertain: int = 0
+    bad: int = 0
+    unmapped: int = 0
+    quarantined: int = 0
+    late: int = 0
+    shaped: int = 0
+    """Samples that went into rows; `received = shaped + quarantined + unmapped` always."""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """One entry of a log: its identity, its payload, its checksum."""
+
+    site: str
+    epoch: str
+    """16 hex digits, minted when a log is created or found shorter than its watermark."""
+    seq: int
+    name: str
+    """Source for a raw parcel, lake table for a rows parcel."""
+    payload: bytes
+    """One Arrow IPC stream, lz4."""
+    checksum: int
+    """xxh64 of the payload."""
+    recorded: Micros = 0
+
+    def table(self) -> pa.Table:
+        """The payload, checked first: a damaged parcel is never read over."""
+        if xxhash.xxh64_intdigest(self.payload) != self.checksum:
+            raise DamagedError(
+                f"parcel {self.site}/{self.epoch}/{self.seq} ({self.name}): checksum differs"
+            )
+        return decode(self.payload)
+
+
+class DamagedError(Exception):
+    """Stored bytes are not the bytes that were written."""
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """What `shape` makes of the samples of one source."""
+
+    rows: list[Rows] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    counts: list[Count] = field(default_factory=list)
+    state: bytes | None = None
+    """The carried state of this source's mapping (last counter values, pulses), opaque."""
+
+
+def encode(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def decode(payload: bytes) -> pa.Table:
+    return pa.ipc.open_stream(payload).read_all()
+
+
+def checksum(payload: bytes) -> int:
+    return xxhash.xxh64_intdigest(payload)

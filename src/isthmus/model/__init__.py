@@ -1,0 +1,1 @@
+"""The declaration: one folder of YAML becomes one checked, frozen `Plant`."""

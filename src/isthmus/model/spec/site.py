@@ -1,0 +1,125 @@
+"""Sites with their areas, lines, machines and sources (ISA-95 equipment hierarchy)."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from isthmus.model.spec.calendar import Calendar
+from isthmus.model.spec.words import FieldName, Seconds, Slug, Spec, Text, TimeZone
+
+
+class Machine(Spec):
+    """A work unit."""
+
+    type: Slug
+    source: Slug
+    name: Text = ""
+    params: dict[FieldName, str | int | float] = Field(default_factory=dict)
+    ideal_cycle: Seconds | Literal["per_material"] = "per_material"
+    """Planned run time per item (PRI), or taken from the material that is being made."""
+    calendar: list[Calendar] | Calendar | None = None
+
+
+class Line(Spec):
+    """A work centre."""
+
+    name: Text = ""
+    machines: dict[Slug, Machine] = Field(default_factory=dict)
+    calendar: list[Calendar] | Calendar | None = None
+
+
+class Area(Spec):
+    """A part of a site."""
+
+    name: Text = ""
+    lines: dict[Slug, Line] = Field(default_factory=dict)
+
+
+class Keep(Spec):
+    """How long and how much this site's log keeps raw samples: the replay horizon."""
+
+    age: Seconds = 7 * 86400.0
+    size_mb: int = Field(default=10_000, ge=10)
+    free_mb: int = Field(default=500, ge=0)
+    """Intake stops, with an alarm, when less than this is free on the disk."""
+
+
+class SourceSpec(Spec):
+    """What every source has; each connector adds its own keys."""
+
+    kind: Slug
+    enabled: bool = True
+    interval: Seconds = 1.0
+    """Polling: time between reads. Subscription: the publishing interval we ask for."""
+
+    @classmethod
+    def parse_tag(cls, tag: str) -> Any:
+        """Check a tag address of this kind; ValueError says what is wrong. Returns its parts."""
+        return tag
+
+
+class SystemSpec(Spec):
+    """What every IT system has; each kind adds its own keys."""
+
+    kind: Slug
+    enabled: bool = True
+    interval: Seconds = 60.0
+    """Time between pulls."""
+
+
+class UseCaseSpec(Spec):
+    """What every use case has; each adds its own options."""
+
+    enabled: bool = True
+
+
+class Site(Spec):
+    """One plant."""
+
+    site: Slug
+    name: Text = ""
+    timezone: TimeZone | None = None
+    areas: dict[Slug, Area] = Field(default_factory=dict)
+    sources: dict[Slug, dict[str, Any]] = Field(default_factory=dict)
+    """Checked against the spec of each `kind` by the loader."""
+    systems: dict[Slug, dict[str, Any]] = Field(default_factory=dict)
+    calendar: list[Calendar] | Calendar | None = None
+    use_cases: list[Slug] | dict[Slug, dict[str, Any]] = Field(default_factory=list)
+    keep: Keep = Keep()
+    targets: dict[Literal["oee", "availability", "effectiveness", "quality_ratio"], float] = Field(
+        default_factory=dict
+    )
+    """0…1; shown beside the number on every page."""
+
+
+class Company(Spec):
+    """The enterprise and what holds everywhere in it."""
+
+    enterprise: Slug
+    name: Text = ""
+    timezone: TimeZone = "UTC"
+    language: Literal["en", "de"] = "en"
+    reasons: list["Reason"] = Field(default_factory=list)
+    systems: dict[Slug, dict[str, Any]] = Field(default_factory=dict)
+    """Systems that serve all sites."""
+
+
+class Reason(Spec):
+    """A stop reason that people choose with one tap; more than 20 per type helps nobody."""
+
+    reason: FieldName
+    label: dict[Literal["en", "de"], str]
+    category: Literal["breakdown", "setup", "waiting", "planned", "quality", "other"] = "other"
+    types: list[Slug] = Field(default_factory=list)
+    """Machine types it applies to; empty: all."""
+
+
+class Material(Spec):
+    """What is produced."""
+
+    material: str = Field(min_length=1, max_length=64)
+    name: Text = ""
+    unit: str = "1"
+    """UCUM; `1` is pieces."""
+    ideal_cycle: Seconds | dict[Slug, Seconds] | None = None
+    """Planned run time per item (PRI); may differ per machine type."""

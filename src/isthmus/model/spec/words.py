@@ -1,0 +1,54 @@
+"""Small words of the model: names, durations, zones; each explains itself when it is wrong."""
+
+import re
+from typing import Annotated, Any
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class Spec(BaseModel):
+    """Base of everything a person may write in the model: unknown keys are problems."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True
+    )
+
+
+SLUG = r"^[a-z0-9]+(?:[-_][a-z0-9]+)*$"
+Slug = Annotated[str, Field(pattern=SLUG, max_length=64)]
+"""Lower case letters, digits, `-` and `_`: it becomes part of an asset path and of a URL."""
+
+FieldName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+"""A column of a lake table: lower case letters, digits and `_`."""
+
+_DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d)\s*$")
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_seconds(value: Any) -> float:
+    """`28 s`, `90s`, `5 min`, `1.5 h`; a bare number is refused because nobody knows its unit."""
+    if isinstance(value, float) and not isinstance(value, bool):
+        return value  # already parsed
+    match = _DURATION.match(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("write a duration with its unit, such as `28 s`, `5 min` or `250 ms`")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+Seconds = Annotated[float, BeforeValidator(parse_seconds, json_schema_input_type=str)]
+"""A duration with its unit: `250 ms`, `28 s`, `5 min`, `1 h`."""
+
+
+def _zone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError(f"`{value}` is not a time zone of the IANA database")
+    return value
+
+
+TimeZone = Annotated[str, AfterValidator(_zone)]
+"""A zone of the IANA database, such as `Europe/Berlin`."""
+
+Text = Annotated[str, Field(max_length=2000)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[^\s/]+$")]
