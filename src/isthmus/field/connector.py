@@ -88,11 +88,11 @@ class Connector(ABC, Generic[SpecT]):
 
     # Optional capabilities ------------------------------------------------------------------
 
-    def browse(self, parent: str = "") -> AsyncIterator[Node]:
+    def browse(self, parent: str = "") -> AsyncIterator[Node]:  # noqa: ARG002
         """Children of a node, of the root if empty; needs an open connector."""
         raise Unsupported(f"`{self.spec.kind}` cannot be browsed")
 
-    async def history(self, start: Micros, end: Micros) -> pa.Table:
+    async def history(self, start: Micros, end: Micros) -> pa.Table:  # noqa: ARG002
         raise Unsupported(f"`{self.spec.kind}` keeps no history")
 
 

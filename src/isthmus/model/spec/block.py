@@ -54,7 +54,7 @@ class CodeSystem(Spec):
 
     code_system: Slug
     model: Text = ""
-    """Which numbering this is, e.g. `OPC 30050 v1.01`: OPC 30060 numbers the same states otherwise."""
+    """Which numbering this is: OPC 30050 and OPC 30060 number the same states differently."""
     values: dict[FieldName, Code] = Field(min_length=1)
 
     @model_validator(mode="after")
