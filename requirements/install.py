@@ -21,13 +21,13 @@ PEERS = ROOT / "tests" / "field" / "peers"
 DEBIAN = {"chromium": "chromium", "mosquitto": "mosquitto", "/usr/lib/postgresql": "postgresql"}
 
 
-class StepFailed(Exception):
+class SetupError(Exception):
     """One step did not work; its text says what to do."""
 
 
 def main(goal: str) -> None:
     if sys.version_info < (3, 11):  # noqa: UP036 - that is what this line is for
-        raise StepFailed(f"Isthmus needs Python 3.11 or newer, this is {sys.version.split()[0]}.")
+        raise SetupError(f"Isthmus needs Python 3.11 or newer, this is {sys.version.split()[0]}.")
     match goal:
         case "run":
             python_packages("run")
@@ -43,7 +43,7 @@ def main(goal: str) -> None:
         case "lock":
             lock()
         case _:
-            raise StepFailed(f"unknown goal `{goal}`: run, test, docs or lock")
+            raise SetupError(f"unknown goal `{goal}`: run, test, docs or lock")
 
 
 def python_packages(name: str, *, package: bool = True) -> None:
@@ -170,7 +170,7 @@ def step(
     )
     if done.returncode:
         shown = " ".join(command[:4])
-        raise StepFailed(f"`{shown} …` ended with {done.returncode}.\n{advice}")
+        raise SetupError(f"`{shown} …` ended with {done.returncode}.\n{advice}")
 
 
 def digest(path: Path) -> str:
@@ -194,5 +194,5 @@ def say(text: str) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1] if len(sys.argv) > 1 else "run")
-    except StepFailed as failed:
+    except SetupError as failed:
         sys.exit(f"\nSetup stopped: {failed}")

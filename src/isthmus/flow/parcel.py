@@ -10,14 +10,16 @@ from isthmus.base.clock import Micros
 
 TIME: Final = pa.timestamp("us", tz="UTC")
 
-SAMPLES_SCHEMA: Final = pa.schema([
-    pa.field("tag", pa.string(), nullable=False),
-    pa.field("device_time", TIME, nullable=False),
-    pa.field("received_time", TIME, nullable=False),
-    pa.field("number", pa.float64()),
-    pa.field("text", pa.string()),
-    pa.field("quality", pa.uint32(), nullable=False),
-])
+SAMPLES_SCHEMA: Final = pa.schema(
+    [
+        pa.field("tag", pa.string(), nullable=False),
+        pa.field("device_time", TIME, nullable=False),
+        pa.field("received_time", TIME, nullable=False),
+        pa.field("number", pa.float64()),
+        pa.field("text", pa.string()),
+        pa.field("quality", pa.uint32(), nullable=False),
+    ]
+)
 """Samples of ONE source. A value is in `number` or in `text`, never in both; a bad value may be
 in neither. Booleans are 0 and 1. Integers beyond 2**53 come as text. `quality` is an OPC UA
 StatusCode, whatever the protocol: its top two bits are 00 good, 01 uncertain, 10 bad."""
@@ -140,7 +142,8 @@ def encode(table: pa.Table) -> bytes:
     options = pa.ipc.IpcWriteOptions(compression="lz4")
     with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
         writer.write_table(table)
-    return sink.getvalue().to_pybytes()
+    payload: bytes = sink.getvalue().to_pybytes()
+    return payload
 
 
 def decode(payload: bytes) -> pa.Table:
