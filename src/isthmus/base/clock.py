@@ -19,8 +19,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Clock(Protocol):
     """Plant time. In a demonstration it may run faster than the wall clock."""
 
-    speed: float
-    """Plant seconds per wall second; 1 everywhere but in `isthmus demo --speed`."""
+    @property
+    def speed(self) -> float:
+        """Plant seconds per wall second; 1 everywhere but in `isthmus demo --speed`."""
+        ...
 
     def now(self) -> Micros: ...
 

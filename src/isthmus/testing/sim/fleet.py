@@ -118,10 +118,10 @@ FLEET: tuple[SimMachine, ...] = (
     ),
     *(
         SimMachine(
-            f"acme/graz/machining/line-1/mc-{number}", "mtconnect", "machining-agent", f"MC{number}",
+            f"acme/graz/machining/line-1/mc-{n}", "mtconnect", "machining-agent", f"MC{n}",
             ("500010", "500020", "500030"), _MILL, "graz-machining",
         )
-        for number in (1, 2, 3)
+        for n in (1, 2, 3)
     ),
     SimMachine(
         "acme/graz/assembly/line-2/cell-a", "mqtt_cell", "cell-a", "a", ("600010",), _CELL,
