@@ -1,0 +1,1 @@
+"""Makes happen what the model says: wiring, supervision, health."""

@@ -1,0 +1,134 @@
+"""Keeps a few programs running as children: starts them again when they die, stops them in time."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+STOP_SECONDS = 8.0
+"""SIGTERM first; who has not stopped by then is killed. Everything is down within ten seconds."""
+
+QUICK_SECONDS = 10.0
+"""A program that dies sooner than this has a standing reason: wait longer each time."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """One child process."""
+
+    name: str
+    command: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    ready: str = ""
+    """The line on its standard output that says it is up; empty: as soon as it runs."""
+
+
+class StartError(Exception):
+    """A program ended before it was ready; its own words are above."""
+
+
+class Supervisor:
+    """Starts programs in order, each after the one before is ready, and watches over them."""
+
+    def __init__(self, programs: Sequence[Program], say: Callable[[str], None]) -> None:
+        self.programs = programs
+        self.say = say
+        self.stopping = asyncio.Event()
+        self._children: dict[str, Process] = {}
+
+    async def run(self) -> None:
+        """Until SIGINT or SIGTERM; then stop all, the last one first."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.stopping.set)
+        watchers: list[asyncio.Task[None]] = []
+        try:
+            for program in self.programs:
+                await self._start(program, first=True)
+                watchers.append(asyncio.create_task(self._watch(program)))
+            await self.stopping.wait()
+        finally:
+            self.stopping.set()
+            await self._stop_all()
+            for watcher in watchers:
+                watcher.cancel()
+            await asyncio.gather(*watchers, return_exceptions=True)
+
+    async def _start(self, program: Program, *, first: bool = False) -> None:
+        child = await asyncio.create_subprocess_exec(
+            *program.command,
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, **program.env},
+            # Ctrl-C reaches the whole terminal group; we want to stop them in our order.
+            start_new_session=True,
+        )
+        self._children[program.name] = child
+        ready = asyncio.create_task(self._follow(program, child))
+        stopping = asyncio.create_task(self.stopping.wait())
+        await asyncio.wait({ready, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if first and ready.done() and not ready.result():
+            raise StartError(f"{program.name} ended with {await child.wait()} before it was ready")
+
+    async def _follow(self, program: Program, child: Process) -> bool:
+        """Pass its output on until it says it is ready, and go on passing; False if it ended."""
+        if child.stdout is None:
+            return True
+        if not program.ready:
+            self._pass_on(child)
+            return True
+        while line := await child.stdout.readline():
+            if line.decode(errors="replace").strip() == program.ready:
+                self._pass_on(child)
+                return True
+            _print(line)
+        return False
+
+    def _pass_on(self, child: Process) -> None:
+        async def copy() -> None:
+            while child.stdout is not None and (line := await child.stdout.readline()):
+                _print(line)
+
+        task = asyncio.create_task(copy())
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def _watch(self, program: Program) -> None:
+        pause = 1.0
+        while not self.stopping.is_set():
+            began = asyncio.get_running_loop().time()
+            code = await self._children[program.name].wait()
+            if self.stopping.is_set():
+                return
+            lasted = asyncio.get_running_loop().time() - began
+            pause = min(pause * 2, 30.0) if lasted < QUICK_SECONDS else 1.0
+            self.say(f"{program.name} ended with {code}; it is started again in {pause:.0f} s")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stopping.wait(), pause)
+            if not self.stopping.is_set():
+                await self._start(program)
+
+    async def _stop_all(self) -> None:
+        for program in reversed(self.programs):
+            child = self._children.get(program.name)
+            if child is not None and child.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    child.terminate()
+        running = [child for child in self._children.values() if child.returncode is None]
+        if not running:
+            return
+        _, late = await asyncio.wait(
+            [asyncio.create_task(child.wait()) for child in running], timeout=STOP_SECONDS
+        )
+        for child in running if late else []:
+            if child.returncode is None:
+                child.kill()
+                await child.wait()
+
+
+def _print(line: bytes) -> None:
+    sys.stdout.write(line.decode(errors="replace"))
+    sys.stdout.flush()
