@@ -126,6 +126,10 @@ class System(ABC, Generic[SpecT]):
     def acknowledge(self, receipts: Sequence[Receipt]) -> None:
         """All deliveries of the last pulls are synced on our disk, as the receipts say."""
 
+    def notices(self) -> list[str]:
+        """What a person should know that is wrong with no record; each is told once."""
+        return []
+
     def close(self) -> None:
         """Leave nothing open; may be called twice."""
 
