@@ -1,0 +1,100 @@
+"""What `shape` must remember of a source between two parcels, as the bytes that the log keeps."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from isthmus.base.clock import Micros
+
+VERSION: Final = 1
+
+Status = Literal["unknown", "watching", "running", "standing"]
+"""Of a machine that only counts. `watching`: readings come, but neither a pulse nor enough
+silence yet."""
+
+
+class StateError(Exception):
+    """The carried state cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The last reading of a cumulative counter that was believed."""
+
+    time: Micros
+    value: int
+    rest: float = 0.0
+    """Part of a piece not yet given out, where `scale` is not whole (two strokes per part)."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """The last name of a state; None: bad quality."""
+
+    time: Micros
+    name: str | None
+
+
+@dataclass(frozen=True)
+class Pulses:
+    """Where the rule for a machine that only counts stands."""
+
+    status: Status = "unknown"
+    at: Micros = 0
+    """Device time of the last pulse; while `watching`, since when readings come."""
+    seen: Micros = 0
+    """When we learnt it, by our clock."""
+
+
+@dataclass
+class Carried:
+    """Decoded state; keys are `Mapping.keys` (or `machine|block.field` for derived states)."""
+
+    counters: dict[str, Reading] = field(default_factory=dict)
+    held: dict[str, Held] = field(default_factory=dict)
+    pulses: dict[str, Pulses] = field(default_factory=dict)
+    awaited: set[str] = field(default_factory=set)
+    """Fields of which no value came since the source was opened."""
+    unknown_since: Micros = 0
+    """Time of the rows that said `unknown` when the source was lost."""
+    opened: Micros = 0
+    """When the source was opened after that."""
+
+
+def decode(state: bytes | None) -> Carried:
+    if state is None:
+        return Carried()
+    try:
+        content: dict[str, Any] = json.loads(state)
+        version = content["version"]
+    except (ValueError, KeyError, TypeError) as damage:
+        raise StateError(_ADVICE.format(what="is damaged")) from damage
+    if version != VERSION:
+        raise StateError(_ADVICE.format(what=f"has version {version}, this Isthmus reads {VERSION}"))
+    return Carried(
+        counters={key: Reading(*values) for key, values in content["counters"].items()},
+        held={key: Held(*values) for key, values in content["held"].items()},
+        pulses={key: Pulses(*values) for key, values in content["pulses"].items()},
+        awaited=set(content["awaited"]),
+        unknown_since=content["unknown_since"],
+        opened=content["opened"],
+    )
+
+
+def encode(carried: Carried) -> bytes:
+    content = {
+        "version": VERSION,
+        "counters": {key: (r.time, r.value, r.rest) for key, r in carried.counters.items()},
+        "held": {key: (h.time, h.name) for key, h in carried.held.items()},
+        "pulses": {key: (p.status, p.at, p.seen) for key, p in carried.pulses.items()},
+        "awaited": sorted(carried.awaited),
+        "unknown_since": carried.unknown_since,
+        "opened": carried.opened,
+    }
+    return json.dumps(content, separators=(",", ":")).encode()
+
+
+_ADVICE = (
+    "the carried state of this source {what}: counters have no baseline. "
+    "Samples are kept raw; start the version that wrote it, or replay the source without state."
+)

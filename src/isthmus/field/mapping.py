@@ -1,0 +1,251 @@
+"""A source's mapping, compiled once into columns, so that `shape` looks values up by position."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+
+from isthmus.model.plant import FieldMap, Plant, Source
+from isthmus.model.spec.block import FieldType
+from isthmus.model.spec.machine_type import PulseRule
+
+ARROW_TYPES: Final[dict[FieldType, pa.DataType]] = {
+    "number": pa.float64(),
+    "integer": pa.int64(),
+    "boolean": pa.bool_(),
+    "text": pa.string(),
+    "enum": pa.string(),
+    "counter": pa.int64(),
+}
+
+
+class Kind(IntEnum):
+    """How a value is converted."""
+
+    NUMBER = 0
+    INTEGER = 1
+    BOOLEAN = 2
+    COUNTER = 3
+    CODE = 4
+    TEXT = 5
+
+
+@dataclass(frozen=True)
+class Column:
+    """One field of a block."""
+
+    name: str
+    type: FieldType
+
+
+@dataclass(frozen=True)
+class BlockLayout:
+    """The columns of a block's rows."""
+
+    name: str
+    columns: tuple[Column, ...]
+    holds: tuple[str, ...] = ()
+    """States that another field's bad sample must not make unknown (see `holding`)."""
+
+
+@dataclass(frozen=True, eq=False)
+class CodeTable:
+    """Codes as they come → position in `Mapping.names`."""
+
+    texts: pa.Array
+    text_names: pa.Array
+    numbers: pa.Array
+    number_names: pa.Array
+
+
+@dataclass(frozen=True)
+class DerivedState:
+    """A state that no tag tells: it follows from the pulses of a counter."""
+
+    machine: str
+    block: str
+    field: str
+    rule: PulseRule
+    pulses: int
+    """Field number of the counter."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mapping:
+    """Everything `shape` must know about one source."""
+
+    source: str
+    maps: tuple[FieldMap, ...]
+    """By field number; only fields that a tag feeds."""
+    keys: tuple[str, ...]
+    """By field number: what carried state calls the field. With the tag: a counter that was moved
+    to another tag starts anew."""
+    fields: pl.DataFrame
+    """By field number: everything that `convert` and `counters` need as columns."""
+    tags: pa.Array
+    layers: tuple[pl.Series, ...]
+    """Tag position → field number. A tag that feeds several fields has one in several layers."""
+    tables: tuple[CodeTable, ...]
+    names: pa.Array
+    machines: pa.Array
+    blocks: tuple[BlockLayout, ...]
+    derived: tuple[DerivedState, ...]
+
+    @classmethod
+    def of(cls, source: Source, plant: Plant) -> "Mapping":
+        everything = [m for path in source.machines for m in plant.machines[path].maps]
+        maps = tuple(m for m in everything if m.tag is not None)
+        names = sorted({name for m in maps for name in _names(m)})
+        tables = list(dict.fromkeys((m.codes, m.names) for m in maps if _kind(m) is Kind.CODE))
+        blocks = tuple(dict.fromkeys(m.block for m in everything))
+        tags, layers = _layers(maps)
+        return cls(
+            source=source.name,
+            maps=maps,
+            keys=tuple(f"{m.machine}|{m.block}.{m.field}|{m.tag}" for m in maps),
+            fields=_fields(maps, plant, blocks, source.machines, tables),
+            tags=tags,
+            layers=layers,
+            tables=tuple(_code_table(*table, names) for table in tables),
+            names=pa.array(names, pa.string()),
+            machines=pa.array(source.machines, pa.string()),
+            blocks=tuple(_mapped_layout(plant, block, everything) for block in blocks),
+            derived=tuple(_derived(everything, maps)),
+        )
+
+
+def _kind(mapped: FieldMap) -> Kind:
+    match mapped.type:
+        case "number":
+            return Kind.NUMBER
+        case "integer":
+            return Kind.INTEGER
+        case "boolean":
+            return Kind.BOOLEAN
+        case "counter":
+            return Kind.COUNTER
+        case "enum":
+            return Kind.CODE
+        case "text":
+            return Kind.TEXT if mapped.codes is None else Kind.CODE
+
+
+def _names(mapped: FieldMap) -> Iterable[str]:
+    if _kind(mapped) is not Kind.CODE:
+        return ()
+    return [name for _, name in mapped.codes] if mapped.codes is not None else mapped.names or ()
+
+
+def _layers(maps: tuple[FieldMap, ...]) -> tuple[pa.Array, tuple[pl.Series, ...]]:
+    fed: dict[str, list[int]] = {}
+    for number, mapped in enumerate(maps):
+        if mapped.tag is not None:
+            fed.setdefault(mapped.tag, []).append(number)
+    depth = max(map(len, fed.values()), default=1)
+    layers = tuple(
+        pl.Series(
+            [numbers[layer] if layer < len(numbers) else None for numbers in fed.values()],
+            dtype=pl.UInt32,
+        )
+        for layer in range(depth)
+    )
+    return pa.array(fed, pa.string()), layers
+
+
+def _fields(
+    maps: tuple[FieldMap, ...],
+    plant: Plant,
+    blocks: tuple[str, ...],
+    machines: tuple[str, ...],
+    tables: list[tuple[tuple[tuple[str, str], ...] | None, tuple[str, ...] | None]],
+) -> pl.DataFrame:
+    block_of = {name: number for number, name in enumerate(blocks)}
+    machine_of = {path: number for number, path in enumerate(machines)}
+    column_of = {
+        (name, field): number
+        for name in blocks
+        for number, field in enumerate(plant.blocks[name].fields)
+    }
+    table_of = {table: number for number, table in enumerate(tables)}
+    return pl.DataFrame(
+        {
+            "field": range(len(maps)),
+            "kind": [int(_kind(m)) for m in maps],
+            "block": [block_of[m.block] for m in maps],
+            "machine": [machine_of[m.machine] for m in maps],
+            "column": [column_of[m.block, m.field] for m in maps],
+            "scale": [m.scale for m in maps],
+            "offset": [m.offset for m in maps],
+            "low": [float("-inf") if m.min is None else m.min for m in maps],
+            "high": [float("inf") if m.max is None else m.max for m in maps],
+            "table": [table_of.get((m.codes, m.names)) for m in maps],
+            "max_length": [m.max_length for m in maps],
+            "size": [_size(m) for m in maps],
+            "ignore": [m.counter is not None and m.counter.decrements == "ignore" for m in maps],
+        },
+        schema={
+            "field": pl.UInt32,
+            "kind": pl.UInt8,
+            "block": pl.UInt16,
+            "machine": pl.UInt32,
+            "column": pl.UInt16,
+            "scale": pl.Float64,
+            "offset": pl.Float64,
+            "low": pl.Float64,
+            "high": pl.Float64,
+            "table": pl.UInt16,
+            "max_length": pl.UInt32,
+            "size": pl.Int64,
+            "ignore": pl.Boolean,
+        },
+    )
+
+
+def _size(mapped: FieldMap) -> int | None:
+    """How many readings a counter has. One of 64 bits outlives its machine."""
+    bits = mapped.counter.bits if mapped.counter is not None else None
+    return None if bits is None or bits == 64 else 2**bits
+
+
+def _code_table(
+    codes: tuple[tuple[str, str], ...] | None, allowed: tuple[str, ...] | None, names: list[str]
+) -> CodeTable:
+    position = {name: number for number, name in enumerate(names)}
+    pairs = codes if codes is not None else tuple((name, name) for name in allowed or ())
+    numbers = {float(code): position[name] for code, name in pairs if _is_number(code)}
+    return CodeTable(
+        texts=pa.array([code for code, _ in pairs], pa.string()),
+        text_names=pa.array([position[name] for _, name in pairs], pa.int64()),
+        numbers=pa.array(numbers, pa.float64()),
+        number_names=pa.array(numbers.values(), pa.int64()),
+    )
+
+
+def _is_number(code: str) -> bool:
+    try:
+        return float(code) == float(code)  # noqa: PLR0124 - NaN is not
+    except ValueError:
+        return False
+
+
+def layout(plant: Plant, block: str) -> BlockLayout:
+    fields = plant.blocks[block].fields.items()
+    return BlockLayout(block, tuple(Column(name, field.type) for name, field in fields))
+
+
+def _mapped_layout(plant: Plant, block: str, everything: list[FieldMap]) -> BlockLayout:
+    bare = layout(plant, block)
+    mapped = {m.field for m in everything if m.block == block}
+    states = tuple(c.name for c in bare.columns if c.type == "enum" and c.name in mapped)
+    return BlockLayout(block, bare.columns, states if len(mapped) > 1 else ())
+
+
+def _derived(everything: list[FieldMap], maps: tuple[FieldMap, ...]) -> Iterable[DerivedState]:
+    number_of = {(m.machine, f"{m.block}.{m.field}"): number for number, m in enumerate(maps)}
+    for m in everything:
+        if m.rule is not None:
+            pulses = number_of[m.machine, m.rule.pulses]
+            yield DerivedState(m.machine, m.block, m.field, m.rule, pulses)
