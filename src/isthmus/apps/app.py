@@ -62,7 +62,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Readiness:
-    """Can this machine have the use case?"""
+    """Whether a machine can have the use case."""
 
     machine: str
     missing: tuple[Missing, ...]

@@ -11,24 +11,27 @@ from isthmus.flow.parcel import TIME
 from isthmus.model.plant import Machine, Plant
 
 _SECONDS = (
-    "pot_s", "pbt_s", "apt_s", "aust_s", "adet_s", "adot_s", "unknown_s", "planned_down_s", "aoet_s",
+    "pot_s", "pbt_s", "apt_s", "aust_s", "adet_s", "adot_s", "unknown_s", "planned_down_s",
+    "aoet_s",
 )  # fmt: skip
 
-FACT_SCHEMA = pa.schema([
-    *(pa.field(name, pa.string()) for name in ("machine", "site", "area", "line")),
-    *(pa.field(name, TIME) for name in ("hour", "start", "end")),
-    pa.field("shift", pa.string()),
-    pa.field("shift_day", pa.date32()),
-    *(pa.field(name, pa.string()) for name in ("production_order", "operation", "material")),
-    *(pa.field(name, pa.float64()) for name in _SECONDS),
-    *(pa.field(name, pa.int64()) for name in ("produced", "good", "scrap", "rework")),
-    pa.field("ideal_s", pa.float64()),
-    pa.field("ideal_good_s", pa.float64()),
-    pa.field("failures", pa.int64()),
-    pa.field("repair_s", pa.float64()),
-    pa.field("operating_s", pa.float64()),
-    pa.field("target", pa.float64()),
-])
+FACT_SCHEMA = pa.schema(
+    [
+        *(pa.field(name, pa.string()) for name in ("machine", "site", "area", "line")),
+        *(pa.field(name, TIME) for name in ("hour", "start", "end")),
+        pa.field("shift", pa.string()),
+        pa.field("shift_day", pa.date32()),
+        *(pa.field(name, pa.string()) for name in ("production_order", "operation", "material")),
+        *(pa.field(name, pa.float64()) for name in _SECONDS),
+        *(pa.field(name, pa.int64()) for name in ("produced", "good", "scrap", "rework")),
+        pa.field("ideal_s", pa.float64()),
+        pa.field("ideal_good_s", pa.float64()),
+        pa.field("failures", pa.int64()),
+        pa.field("repair_s", pa.float64()),
+        pa.field("operating_s", pa.float64()),
+        pa.field("target", pa.float64()),
+    ]
+)
 """`oee_fact` without its system columns. `target` is the number of parts that the planned busy
 time allowed at the ideal cycle."""
 
@@ -42,7 +45,7 @@ def facts(
     *,
     now: Micros,
 ) -> pa.Table:
-    """Facts of these machines in `[start, end)`, computed from the rows; the future counts nothing."""
+    """Facts of these machines in `[start, end)`, from the rows; the future counts nothing."""
     end = min(end, now)
     if start >= end or not machines:
         return FACT_SCHEMA.empty_table()

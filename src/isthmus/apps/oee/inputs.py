@@ -12,8 +12,7 @@ COUNTS = ("produced", "good", "scrap", "rework")
 
 HORIZONS: tuple[Micros | None, ...] = (DAY, 8 * DAY, 64 * DAY, None)
 """How far to look back for the last state change: most machines changed today, a machine that has
-been standing since spring is found in the last step. Each step reads only what the ones before
-did not."""
+been standing since spring is found in the last step."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +35,17 @@ def statement(plant: Plant, *names: str) -> str:
 
 
 def window_params(
-    query: Query, plant: Plant, machines: Sequence[Machine], start: Micros, end: Micros
+    query: Query,
+    plant: Plant,
+    machines: Sequence[Machine],
+    start: Micros,
+    end: Micros,
+    *,
+    beginnings: bool = False,
 ) -> dict[str, object]:
     """The parameters of window.sql: which machines, which time, and what held at its start."""
     paths = [machine.path for machine in machines]
-    held = states_before(query, plant, paths, start)
+    held = states_before(query, plant, paths, start, beginnings=beginnings)
     materials = _declared_cycles(plant)
     return {
         **_span(start, end),
@@ -61,20 +66,30 @@ def count_params(machines: Sequence[Machine]) -> dict[str, object]:
 
 
 def states_before(
-    query: Query, plant: Plant, machines: Sequence[str], moment: Micros
+    query: Query,
+    plant: Plant,
+    machines: Sequence[str],
+    moment: Micros,
+    *,
+    beginnings: bool = False,
 ) -> list[Held]:
-    """The last state change of each machine before `moment`; machines that had none are left out."""
-    wanted, found, end = set(machines), [], moment
+    """The state of each machine before `moment`, of those that had one.
+
+    `beginnings` looks back until the activity began; otherwise `since` may be a later row.
+    """
+    wanted = set(machines)
+    found: dict[str, Held] = {}
     for horizon in HORIZONS:
         if not wanted:
             break
         start = moment - horizon if horizon else 0
-        params = {**_span(start, end), "machines": sorted(wanted)}
-        held = query(f"WITH state_row AS ({_state_rows(plant)}) {sql_text('held')}", params)
-        found += [Held(**row) for row in held.to_pylist()]
-        wanted -= {one.machine for one in found}
-        end = start
-    return found
+        params = {**_span(start, moment), "machines": sorted(wanted)}
+        held = query(f"WITH state_row AS ({_state_rows(plant)}),\n{sql_text('held')}", params)
+        for row in held.to_pylist():
+            found[row["machine"]] = Held(row["machine"], row["state"], row["since"])
+            if row["settled"] or not beginnings:
+                wanted.discard(row["machine"])
+    return list(found.values())
 
 
 def _span(start: Micros, end: Micros) -> dict[str, object]:

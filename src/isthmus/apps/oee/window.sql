@@ -104,7 +104,8 @@ event AS (
 ),
 -- A state nobody gave a category is neither production nor setup: it is idle.
 known AS (
-    SELECT event.*, CASE WHEN event.state IS NOT NULL THEN coalesce(category, 'idle') ELSE '' END AS category
+    SELECT machine, t, coalesce(event.state, '') AS state, began, starts, received,
+        CASE WHEN event.state IS NOT NULL THEN coalesce(category, 'idle') ELSE '' END AS category
     FROM event LEFT JOIN state_category ON event.state = state_category.state
 ),
 -- A cut is put among the changes, so that every stretch between two marks has one state and one
