@@ -1,0 +1,58 @@
+"""Values of protocols that write text (JSON, MTConnect, SHDR), and the status codes they need."""
+
+from typing import Final
+
+from isthmus.base.clock import Micros
+from isthmus.field.samples import Samples, integer
+from isthmus.flow.parcel import GOOD
+
+Value = float | int | str | bool | None
+
+BAD_DECODING: Final = 0x8007_0000
+"""It came and could not be understood; `text` holds what came. `shape` quarantines it."""
+BAD_WAITING_FOR_INITIAL_DATA: Final = 0x8032_0000
+BAD_NO_DATA: Final = 0x809B_0000
+"""The source itself says that there is no value: JSON null, a removed entry."""
+BAD_USER_ACCESS_DENIED: Final = 0x801F_0000
+
+LONGEST_BAD_TEXT: Final = 1_000
+"""Characters kept of what could not be decoded."""
+
+
+def add_value(  # noqa: PLR0917 - the columns in their order
+    samples: Samples,
+    tag: str,
+    value: Value,
+    device_time: Micros,
+    received_time: Micros,
+    quality: int = GOOD,
+) -> None:
+    """Add one value; booleans become 0 and 1, integers a double cannot hold become text."""
+    number: float | None = None
+    text: str | None = None
+    match value:
+        case None:
+            pass
+        case str():
+            text = value
+        case int():
+            number, text = integer(int(value))
+        case float():
+            number = value
+    if text is not None and not text.isascii():
+        text, quality = _encodable(text, quality)
+    samples.add(tag, device_time, received_time, number, text, quality)
+
+
+def cut(text: str) -> str:
+    """What is kept of a text that could not be understood."""
+    return text[:LONGEST_BAD_TEXT]
+
+
+def _encodable(text: str, quality: int) -> tuple[str, int]:
+    r"""Half a surrogate pair (`"\ud800"` in JSON) has no UTF-8 form: it came broken."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return cut(text.encode("utf-8", "backslashreplace").decode()), BAD_DECODING
+    return text, quality

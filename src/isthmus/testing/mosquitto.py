@@ -1,0 +1,133 @@
+"""Debian's mosquitto as a child process: the independent broker of the MQTT tests."""
+
+import asyncio
+import json
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+
+PROGRAM = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
+
+needs_mosquitto = pytest.mark.skipif(
+    PROGRAM is None, reason="mosquitto is not installed: `apt-get install mosquitto`"
+)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Mosquitto:
+    """A broker that keeps its sessions in a folder, so that it can be restarted."""
+
+    def __init__(self, folder: Path, *more: str) -> None:
+        self.port = free_port()
+        self._config = folder / "mosquitto.conf"
+        lines = [
+            f"listener {self.port} 127.0.0.1",
+            "persistence true",
+            f"persistence_location {folder}/",
+            "autosave_interval 1",
+            "sys_interval 0",
+            f"user {pwd.getpwuid(os.getuid()).pw_name}",
+            *(more or ["allow_anonymous true"]),
+        ]
+        self._config.write_text("\n".join(lines) + "\n")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        assert PROGRAM is not None
+        self._process = await asyncio.to_thread(_run, PROGRAM, self._config)
+        deadline = asyncio.get_running_loop().time() + 10
+        while not await self._answers():
+            assert asyncio.get_running_loop().time() < deadline, "mosquitto does not start"
+            assert self._process.poll() is None, "mosquitto ended at once"
+            await asyncio.sleep(0.02)
+
+    async def stop(self) -> None:
+        """Orderly: sessions and retained messages are on its disk."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            await asyncio.to_thread(process.wait, 10)
+
+    async def publish(
+        self, *messages: tuple[str, str | bytes], retain: bool = False, qos: int = 1
+    ) -> None:
+        """Returns when the broker has them."""
+        await asyncio.to_thread(_publish, self.port, messages, retain, qos)
+
+    async def _answers(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return False
+        writer.close()
+        await writer.wait_closed()
+        return True
+
+
+def _run(program: str, config: Path) -> subprocess.Popen[bytes]:
+    silent = subprocess.DEVNULL
+    return subprocess.Popen([program, "-c", str(config)], stdout=silent, stderr=silent)  # noqa: S603
+
+
+def _publish(
+    port: int,
+    messages: Sequence[tuple[str, str | bytes]],
+    retain: bool,  # noqa: FBT001 - as paho has it
+    qos: int,
+) -> None:
+    client = Client(CallbackAPIVersion.VERSION2, client_id="machine")
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    try:
+        for topic, payload in messages:
+            client.publish(topic, payload, qos, retain).wait_for_publish(10)
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def with_passwords(folder: Path, *names: str) -> Sequence[str]:
+    """Settings for a broker that wants a password; it is `secret` for everybody."""
+    passwords = folder / "passwords"
+    passwords.touch(mode=0o600)
+    for name in names:
+        command = ["mosquitto_passwd", "-b", str(passwords), name, "secret"]
+        subprocess.run(command, check=True, capture_output=True)  # noqa: S603
+    return [f"password_file {passwords}"]
+
+
+def with_subscriptions_only_to(folder: Path, topic_filter: str) -> Sequence[str]:
+    """Settings for a broker that answers other subscriptions with a refusal."""
+    plugin = next(Path("/usr/lib").glob("**/mosquitto_dynamic_security.so"), None)
+    if plugin is None:
+        pytest.skip("mosquitto's dynamic security plugin is not installed")
+    allowed = {"acltype": "subscribePattern", "topic": topic_filter, "allow": True}
+    rights = {
+        "defaultACLAccess": {
+            "publishClientSend": True,
+            "publishClientReceive": True,
+            "subscribe": False,
+            "unsubscribe": True,
+        },
+        "anonymousGroup": "everybody",
+        "groups": [{"groupname": "everybody", "roles": [{"rolename": "reader"}]}],
+        "roles": [{"rolename": "reader", "acls": [allowed]}],
+        "clients": [],
+    }
+    config = folder / "rights.json"
+    config.write_text(json.dumps(rights))
+    return ["allow_anonymous true", f"plugin {plugin}", f"plugin_opt_config_file {config}"]

@@ -1,0 +1,379 @@
+"""MQTT against mosquitto, an independent broker in a process of its own."""
+
+import asyncio
+import json
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from isthmus.base.clock import SystemClock, parse_time
+from isthmus.field.connector import AnyConnector, Refused, Unreachable
+from isthmus.field.connectors.mqtt import MqttConnector, MqttSource
+from isthmus.field.connectors.mqtt.spec import Tls
+from isthmus.field.values import (
+    BAD_DECODING,
+    BAD_NO_DATA,
+    BAD_USER_ACCESS_DENIED,
+    BAD_WAITING_FOR_INITIAL_DATA,
+)
+from isthmus.flow.parcel import GOOD, UNCERTAIN
+from isthmus.model.spec.site import SourceSpec
+from isthmus.testing.connector_suite import (
+    ConnectorContract,
+    Device,
+    Sample,
+    Value,
+    opened,
+    read_for,
+    read_until,
+)
+from isthmus.testing.mosquitto import (
+    Mosquitto,
+    free_port,
+    needs_mosquitto,
+    with_passwords,
+    with_subscriptions_only_to,
+)
+from isthmus.testing.tcp_proxy import TcpProxy
+
+pytestmark = [pytest.mark.peer, needs_mosquitto]
+
+STATE = "graz/cell-1/state#$.state"
+TEMP = "graz/cell-1/temp"
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
+    broker = Mosquitto(tmp_path)
+    await broker.start()
+    yield broker
+    await broker.stop()
+
+
+def source(broker: Mosquitto, **options: Any) -> MqttSource:
+    return MqttSource(host="127.0.0.1", port=broker.port, first_value=0.2, timeout=2.0, **options)
+
+
+def connector(broker: Mosquitto, *tags: str, **options: Any) -> MqttConnector:
+    return MqttConnector("cell-1", source(broker, **options), tags, SystemClock())
+
+
+async def read_unacknowledged(connector: AnyConnector, count: int) -> list[dict[str, Any]]:
+    """Rows as they come, without telling the broker that we have them."""
+    rows: list[dict[str, Any]] = []
+    async with asyncio.timeout(10):
+        while len(rows) < count:
+            table = await connector.read()
+            rows += table.to_pylist() if table is not None else []
+    return rows
+
+
+async def values_of(connector: AnyConnector, tag: str, count: int) -> list[Value]:
+    def of_tag(seen: list[Sample]) -> list[Value]:
+        return [s.value for s in seen if s.tag == tag and s.quality == GOOD]
+
+    return of_tag(await read_until(connector, lambda seen: len(of_tag(seen)) >= count))
+
+
+class Cell:
+    """A machine that publishes retained messages."""
+
+    def __init__(self, broker: Mosquitto) -> None:
+        self.broker = broker
+        self.port = broker.port
+
+    async def set(self, tag: str, value: Value) -> None:
+        topic, path, _ = tag.partition("#$.")
+        payload = json.dumps({"state": value}) if path else str(value)
+        await self.broker.publish((topic, payload), retain=True)
+
+
+class TestMqtt(ConnectorContract):
+    connector: ClassVar[type[AnyConnector]] = MqttConnector
+    tags: ClassVar[Mapping[str, Value]] = {STATE: "RUN", TEMP: 23.5, "graz/cell-1/count": 7.0}
+    change: ClassVar[tuple[str, Value]] = (STATE, "HALT")
+
+    @asynccontextmanager
+    async def device(self) -> AsyncIterator[Device]:
+        broker = Mosquitto(self.folder)
+        await broker.start()
+        cell = Cell(broker)
+        for tag, value in self.tags.items():
+            await cell.set(tag, value)
+        try:
+            yield cell
+        finally:
+            await broker.stop()
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
+
+    def spec(self, host: str, port: int) -> SourceSpec:
+        return MqttSource(host=host, port=port, first_value=0.5, timeout=2.0, keepalive=1.0)
+
+    def write_requests(self, sent: bytes) -> list[str]:
+        """MQTT packets we sent that are publications."""
+        found, at = [], 0
+        while at < len(sent):
+            kind, at, length, shift = sent[at] >> 4, at + 1, 0, 0
+            while True:
+                length, at, more = length | (sent[at] & 127) << shift, at + 1, sent[at] & 128
+                shift += 7
+                if not more:
+                    break
+            found += ["PUBLISH"] if kind == 3 else []
+            at += length
+        return found
+
+
+async def test_nothing_is_acknowledged_before_acknowledge(broker: Mosquitto) -> None:
+    async with opened(connector(broker, TEMP)) as first:
+        await read_for(first, 0.3)
+        await broker.publish((TEMP, "1"), (TEMP, "2"))
+        came = await read_unacknowledged(first, 2)
+    assert [row["number"] for row in came] == [1, 2]
+    async with opened(connector(broker, TEMP)) as second:
+        assert await values_of(second, TEMP, 2) == [1, 2]
+    async with opened(connector(broker, TEMP)) as third:
+        again = await read_for(third, 0.5)
+    assert [(s.tag, s.quality) for s in again] == [(TEMP, BAD_WAITING_FOR_INITIAL_DATA)]
+
+
+async def test_a_killed_connector_gets_again_what_it_did_not_acknowledge(
+    broker: Mosquitto,
+) -> None:
+    async with TcpProxy(broker.port) as proxy:
+        spec = source(broker).model_copy(update={"port": proxy.port})
+        killed = MqttConnector("cell-1", spec, [TEMP], SystemClock())
+        await killed.open()
+        await read_for(killed, 0.3)
+        await broker.publish((TEMP, "42"))
+        await read_unacknowledged(killed, 1)
+        await proxy.cut()  # as when the process is killed: no goodbye
+        await killed.close()
+    async with opened(connector(broker, TEMP)) as back:
+        assert await values_of(back, TEMP, 1) == [42]
+
+
+async def test_what_came_while_we_were_down_is_delivered(broker: Mosquitto) -> None:
+    async with opened(connector(broker, TEMP)) as before:
+        await read_for(before, 0.3)
+    await broker.publish(*[(TEMP, str(number)) for number in range(50)])
+    async with opened(connector(broker, TEMP)) as after:
+        assert await values_of(after, TEMP, 50) == list(range(50))
+
+
+@pytest.mark.parametrize("protocol", ["3.1.1", "5"])
+async def test_both_protocol_versions_keep_a_session(broker: Mosquitto, protocol: str) -> None:
+    async with opened(connector(broker, TEMP, protocol=protocol)) as before:
+        await read_for(before, 0.3)
+    await broker.publish((TEMP, "5"))
+    async with opened(connector(broker, TEMP, protocol=protocol)) as after:
+        assert await values_of(after, TEMP, 1) == [5]
+
+
+async def test_messages_of_one_burst_keep_their_order_and_differ_in_time(
+    broker: Mosquitto,
+) -> None:
+    async with opened(connector(broker, TEMP)) as mqtt:
+        await read_for(mqtt, 0.3)
+        await broker.publish(*[(TEMP, str(number)) for number in range(500)])
+        samples = await read_until(mqtt, lambda seen: len(seen) >= 500)
+    assert [sample.value for sample in samples] == list(range(500))
+    assert len({sample.device_time for sample in samples}) == 500
+
+
+async def test_broker_restart_is_unreachable_and_then_back(broker: Mosquitto) -> None:
+    async with opened(connector(broker, TEMP)) as mqtt:
+        await read_for(mqtt, 0.3)
+        await broker.stop()
+        with pytest.raises(Unreachable):
+            await read_for(mqtt, 5)
+    with pytest.raises(Unreachable):
+        async with opened(connector(broker, TEMP)):
+            pass
+    await broker.start()
+    await broker.publish((TEMP, "8"))
+    async with opened(connector(broker, TEMP)) as back:
+        assert await values_of(back, TEMP, 1) == [8]
+
+
+async def test_tags_without_a_retained_message_wait_for_their_first_value(
+    broker: Mosquitto,
+) -> None:
+    await broker.publish((TEMP, "20"), retain=True)
+    async with opened(connector(broker, TEMP, STATE)) as mqtt:
+        samples = await read_for(mqtt, 0.6)
+        await broker.publish((STATE.partition("#")[0], '{"state": "RUN"}'))
+        first = await values_of(mqtt, STATE, 1)
+    assert [(s.tag, s.value, s.quality) for s in samples] == [
+        (TEMP, 20, GOOD),
+        (STATE, None, BAD_WAITING_FOR_INITIAL_DATA),
+    ]
+    assert first == ["RUN"]
+
+
+async def test_overlapping_topics_bring_a_message_once(broker: Mosquitto) -> None:
+    await broker.publish(("graz/cell-1/temp", "20"), retain=True)
+    async with opened(connector(broker, TEMP, "graz/+/temp", "graz/#")) as mqtt:
+        samples = await read_for(mqtt, 0.4)
+        await broker.publish(("graz/cell-1/temp", "21"))
+        samples += await read_for(mqtt, 0.3)
+    for tag in (TEMP, "graz/+/temp", "graz/#"):
+        assert [s.value for s in samples if s.tag == tag] == [20, 21]
+
+
+async def test_one_message_feeds_many_tags_with_its_own_time(broker: Mosquitto) -> None:
+    tags = ["cell/s#$.state", "cell/s#$.counters.ok", "cell/s#$.counters.nok"]
+    message = {"ts": "2026-03-01T06:00:00.250+01:00", "state": "RUN"}
+    message |= {"counters": {"ok": 12, "nok": 1}}
+    await broker.publish(("cell/s", json.dumps(message)), retain=True)
+    async with opened(connector(broker, *tags, time="$.ts")) as mqtt:
+        samples = await read_until(mqtt, lambda seen: len(seen) >= 3)
+    at = parse_time("2026-03-01T05:00:00.25Z")
+    assert [(s.tag, s.value, s.device_time) for s in samples] == [
+        (tags[0], "RUN", at),
+        (tags[1], 12, at),
+        (tags[2], 1, at),
+    ]
+
+
+async def test_bad_messages_are_named_and_the_next_good_one_arrives(broker: Mosquitto) -> None:
+    topic = "cell/s"
+    tag = "cell/s#$.state"
+    bad = [b"{broken", b"x" * 1_000_000, b'{"other": 1}', b'{"state": "\xff"}', b'{"state": []}']
+    async with opened(connector(broker, tag)) as mqtt:
+        await read_for(mqtt, 0.3)
+        for payload in bad:
+            await broker.publish((topic, payload))
+        await broker.publish((topic, '{"state": "RUN"}'), (topic, '{"state": null}'), (topic, ""))
+        samples = await read_until(mqtt, lambda seen: len(seen) >= len(bad) + 3)
+    named = samples[: len(bad)]
+    assert {sample.quality for sample in named} == {BAD_DECODING}
+    assert [str(sample.value)[:12] for sample in named] == [
+        "{broken",
+        "xxxxxxxxxxxx",
+        '{"other":1}',
+        '{"state": "\\',
+        "[]",
+    ]
+    assert len(str(named[1].value)) == 1_000
+    assert [(s.value, s.quality) for s in samples[len(bad) :]] == [
+        ("RUN", GOOD),
+        (None, BAD_NO_DATA),
+        (None, BAD_NO_DATA),
+    ]
+
+
+async def test_unreadable_own_time_is_uncertain_and_keeps_the_value(broker: Mosquitto) -> None:
+    async with opened(connector(broker, "cell/s#$.v", time="$.ts")) as mqtt:
+        await read_for(mqtt, 0.3)
+        await broker.publish(("cell/s", '{"v": 1, "ts": "yesterday"}'))
+        samples = await read_until(mqtt, lambda seen: len(seen) >= 1)
+    assert [(s.value, s.quality) for s in samples] == [(1, UNCERTAIN)]
+    assert samples[0].device_time == samples[0].received_time
+
+
+async def test_wrong_password_is_refused(tmp_path: Path) -> None:
+    broker = Mosquitto(tmp_path, *with_passwords(tmp_path, "isthmus"))
+    await broker.start()
+    try:
+        right = connector(broker, TEMP, user="isthmus", password=SecretStr("secret"))
+        async with opened(right):
+            waiting = await read_until(right, lambda seen: len(seen) >= 1)
+            assert [s.quality for s in waiting] == [BAD_WAITING_FOR_INITIAL_DATA]
+        wrong = connector(broker, TEMP, user="isthmus", password=SecretStr("wrong"))
+        with pytest.raises(Refused, match=r"[Nn]ot authori[sz]ed|[Bb]ad user name"):
+            async with opened(wrong):
+                pass
+    finally:
+        await broker.stop()
+
+
+async def test_topics_the_broker_denies_are_bad_and_the_others_read(tmp_path: Path) -> None:
+    broker = Mosquitto(tmp_path, *with_subscriptions_only_to(tmp_path, "open/#"))
+    await broker.start()
+    try:
+        await broker.publish(("open/temp", "20"), retain=True)
+        async with opened(connector(broker, "open/temp", "secret/temp")) as mqtt:
+            samples = await read_for(mqtt, 0.5)
+        with pytest.raises(Refused, match="secret/temp"):
+            async with opened(connector(broker, "secret/temp")):
+                pass
+    finally:
+        await broker.stop()
+    assert {(s.tag, s.value, s.quality) for s in samples} == {
+        ("secret/temp", None, BAD_USER_ACCESS_DENIED),
+        ("open/temp", 20, GOOD),
+    }
+
+
+async def test_tls_with_a_trusted_certificate_reads_and_with_another_is_refused(
+    tmp_path: Path,
+) -> None:
+    key, cert = _certificate(tmp_path, "broker")
+    _, other = _certificate(tmp_path, "other")
+    plain = Mosquitto(tmp_path)
+    secured = free_port()
+    with (tmp_path / "mosquitto.conf").open("a") as config:
+        config.write(f"listener {secured} 127.0.0.1\ncertfile {cert}\nkeyfile {key}\n")
+    await plain.start()
+    try:
+        await plain.publish((TEMP, "20"), retain=True)
+        trusting = connector(plain, TEMP, tls=Tls(ca=str(cert)))
+        trusting.spec = trusting.spec.model_copy(update={"port": secured})
+        async with opened(trusting):
+            assert await values_of(trusting, TEMP, 1) == [20]
+        doubting = connector(plain, TEMP, tls=Tls(ca=str(other)))
+        doubting.spec = doubting.spec.model_copy(update={"port": secured})
+        with pytest.raises(Refused, match="certificate not trusted"):
+            async with opened(doubting):
+                pass
+        lost = connector(plain, TEMP, tls=Tls(ca=str(tmp_path / "absent.pem")))
+        with pytest.raises(Refused, match="cannot read a certificate"):
+            async with opened(lost):
+                pass
+    finally:
+        await plain.stop()
+
+
+def _certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    key, cert = folder / f"{name}.key", folder / f"{name}.pem"
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+            "-nodes", "-keyout", str(key), "-out", str(cert), "-days", "1",
+            "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
+        ],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    ssl.create_default_context(cafile=str(cert))
+    return key, cert
+
+
+async def test_a_probe_leaves_the_session_of_the_platform_alone(broker: Mosquitto) -> None:
+    async with opened(connector(broker, TEMP)) as platform:
+        await read_for(platform, 0.3)
+        probe = MqttConnector("cell-1", source(broker).for_probe(), [TEMP], SystemClock())
+        async with opened(probe):
+            await broker.publish((TEMP, "1"))
+            assert await values_of(probe, TEMP, 1) == [1]
+        assert await values_of(platform, TEMP, 1) == [1]
+
+
+def test_password_is_not_shown() -> None:
+    spec = MqttSource(host="broker", user="isthmus", password=SecretStr("hidden"))
+    assert "hidden" not in repr(spec)
+
+
+def test_time_that_is_no_path_is_a_problem() -> None:
+    with pytest.raises(ValidationError, match="is no JSONPath"):
+        MqttSource(host="broker", time="ts")
