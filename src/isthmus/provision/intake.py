@@ -31,10 +31,17 @@ class Known:
 
     versions: Mapping[str, Version] = field(default_factory=dict)
     """Key → latest version, withdrawn ones too."""
+    recorded: Micros = 0
+    """When the latest of them was recorded."""
     content: tuple[str, ...] = ()
     """Identities of deliveries that were taken without a fault."""
     broken: tuple[str, ...] = ()
     """Marks of records that are in quarantine, so that each goes there once."""
+
+    def after(self, taken: "Intake") -> "Known":
+        """What is known once the intake is on our disk."""
+        versions = {**self.versions, **taken.versions}
+        return Known(versions, taken.recorded, taken.content, taken.broken)
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class Intake:
     quarantined: tuple[Quarantined, ...]
     receipts: tuple[Receipt, ...]
     versions: Mapping[str, Version]
+    recorded: Micros
     content: tuple[str, ...]
     broken: tuple[str, ...]
     withheld: tuple[str, ...] = ()
@@ -77,6 +85,7 @@ class _Taking:
         self.entity = ENTITIES[origin.entity]
         self.now = now
         self.known = known
+        self.at = known.recorded
         self.versions: dict[str, Version] = {}
         self.recorded: list[tuple[str, Version, Micros]] = []
         self.quarantined: list[Quarantined] = []
@@ -113,7 +122,7 @@ class _Taking:
         if self.recorded:
             rows = Rows(self.entity.name, self._table())
         return Intake(
-            rows, tuple(self.quarantined), tuple(self.receipts), self.versions,
+            rows, tuple(self.quarantined), tuple(self.receipts), self.versions, self.at,
             tuple(self.content)[-_KEPT_MARKS:], tuple(self.broken)[-_KEPT_MARKS:],
             tuple(self.withheld),
         )  # fmt: skip
@@ -168,8 +177,10 @@ class _Taking:
         return [(key, (*version[:-1], True)) for key, version in living]
 
     def _record(self, changed: list[tuple[str, Version]]) -> None:
-        # A later delivery of the same pull must be the later version.
-        at = self.now + len(self.receipts)
+        if not changed:
+            return
+        # A later delivery must be the later version, even when the clock was set back.
+        at = self.at = max(self.now, self.at + 1)
         for key, version in changed:
             self.versions[key] = version
             self.recorded.append((key, version, at))
@@ -226,11 +237,21 @@ def with_origin(entity: Entity, columns: Mapping[str, Any], source: str, now: Mi
     )
 
 
-def versions(entity: EntityName, history: pa.Table) -> dict[str, Version]:
-    """Key → latest version, from recorded rows of one system, oldest first."""
+def latest(entity: EntityName) -> str:
+    """The query for `versions`: the last version of every key of `$system`, withdrawn ones too."""
+    content = ", ".join(ENTITIES[entity].content)
+    return (
+        f"SELECT key, {content}, recorded FROM {entity}_history WHERE system = $system "
+        "QUALIFY row_number() OVER (PARTITION BY key ORDER BY recorded DESC) = 1"
+    )
+
+
+def versions(entity: EntityName, recorded: pa.Table) -> Known:
+    """What the tables say is known, from the answer to `latest`."""
     names = ENTITIES[entity].content
-    latest = history.select(["key", *names])
-    return {row["key"]: tuple(_plain(row[name]) for name in names) for row in latest.to_pylist()}
+    rows = recorded.to_pylist()
+    found = {row["key"]: tuple(_plain(row[name]) for name in names) for row in rows}
+    return Known(found, max((to_micros(row["recorded"]) for row in rows), default=0))
 
 
 def _plain(value: Any) -> Value:
