@@ -92,8 +92,7 @@ reason_kind AS (
 ),
 fragment AS (
     SELECT fine.machine, fine.s, least(fine.e, $until) AS e, stretched.state, stretched.category, activity,
-        stretch_s, stretch_e, stretch_e < $end AS ended,
-        stretch_e - stretch_s <= minor_stop_s * 1e6 AND stretch_e < $end AS minor,
+        stretch_s, stretch_e, stretch_e < $end AS ended, stretch_e - stretch_s <= minor_stop_s * 1e6 AS minor,
         busy, shift, shift_day, production_order, operation, material,
         CASE WHEN activity IN ('idle', 'stopped') THEN fine.reason ELSE '' END AS given_reason,
         coalesce(reason_category, 'other') AS reason_category,
