@@ -1,0 +1,151 @@
+"""Browsing an OPC UA server: children of a node with their types and units, page by page."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any, Final
+
+from asyncua import ua
+from asyncua.client.client import Client
+from asyncua.client.ua_session import UaSession
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
+
+from isthmus.field.connector import Node
+
+PAGE: Final = 200
+"""References per answer; the server keeps the rest behind a continuation point."""
+
+_CLASSES: Final = ua.NodeClass.Object | ua.NodeClass.Variable
+_PROPERTY: Final = ua.NodeId(ua.Int32(ObjectIds.HasProperty))
+
+
+async def children(client: Client, parent: str, paths: dict[str, str]) -> AsyncIterator[Node]:
+    """Objects and variables below `parent` (the Objects folder if empty).
+
+    `paths` remembers where each node that was handed out stands.
+    """
+    node = ua.NodeId.from_string(parent) if parent else ua.NodeId(ua.Int32(ObjectIds.ObjectsFolder))
+    async for page in _pages(client.uaclient.session, _downwards(node)):
+        wanted = [reference for reference in page if reference.ReferenceTypeId != _PROPERTY]
+        for child in await _described(client.uaclient.session, wanted, paths.get(parent, "")):
+            paths[child.tag] = child.path
+            yield child
+
+
+async def _pages(
+    session: UaSession, description: ua.BrowseDescription
+) -> AsyncIterator[Sequence[ua.ReferenceDescription]]:
+    parameters = ua.BrowseParameters(
+        View=ua.ViewDescription(),
+        RequestedMaxReferencesPerNode=PAGE,
+        NodesToBrowse=[description],
+    )
+    (result,) = await session.browse(parameters)
+    result.StatusCode.check()
+    yield result.References
+    while result.ContinuationPoint:
+        (result,) = await session.browse_next(
+            ua.BrowseNextParameters(ContinuationPoints=[result.ContinuationPoint])
+        )
+        result.StatusCode.check()
+        yield result.References
+
+
+def _downwards(node: ua.NodeId) -> ua.BrowseDescription:
+    return ua.BrowseDescription(
+        NodeId=node,
+        BrowseDirection=ua.BrowseDirection.Forward,
+        ReferenceTypeId=ua.NodeId(ua.Int32(ObjectIds.HierarchicalReferences)),
+        IncludeSubtypes=True,
+        NodeClassMask=_CLASSES,
+        ResultMask=ua.BrowseResultMask.All,
+    )
+
+
+async def _described(
+    session: UaSession, references: Sequence[ua.ReferenceDescription], above: str
+) -> list[Node]:
+    """The references as nodes; types, units and children of a whole page in a few requests."""
+    nodes = [reference.NodeId for reference in references]
+    variables = [
+        reference.NodeId for reference in references if reference.NodeClass == ua.NodeClass.Variable
+    ]
+    types = dict(zip(variables, await _types(session, variables), strict=True))
+    units = dict(zip(variables, await _units(session, variables), strict=True))
+    parents = await _with_children(session, nodes)
+    return [
+        Node(
+            tag=reference.NodeId.to_string(),
+            name=reference.DisplayName.Text or reference.BrowseName.Name,
+            path=f"{above}/{reference.BrowseName.Name}",
+            type=types.get(reference.NodeId, ""),
+            unit=units.get(reference.NodeId, ""),
+            has_children=reference.NodeId in parents,
+        )
+        for reference in references
+    ]
+
+
+async def _types(session: UaSession, variables: Sequence[ua.NodeId]) -> list[str]:
+    """`Float`, or `Float[]` for an array."""
+    types = await _attributes(session, variables, AttributeIds.DataType)
+    ranks = await _attributes(session, variables, AttributeIds.ValueRank)
+    distinct = list({node for node in types if node is not None})
+    names = await _attributes(session, distinct, AttributeIds.BrowseName)
+    name_of = {
+        node: name.Name for node, name in zip(distinct, names, strict=True) if name is not None
+    }
+    return [
+        name_of.get(node, "") + ("[]" if rank is not None and rank >= 0 else "")
+        for node, rank in zip(types, ranks, strict=True)
+    ]
+
+
+async def _units(session: UaSession, variables: Sequence[ua.NodeId]) -> list[str]:
+    """What the `EngineeringUnits` property of each variable shows; empty without one."""
+    if not variables:
+        return []
+    answers = await session.translate_browsepaths_to_nodeids(
+        [_property_path(variable, "EngineeringUnits") for variable in variables]
+    )
+    found = [answer.Targets[0].TargetId if answer.Targets else None for answer in answers]
+    there = [node for node in found if node is not None]
+    values = iter(await _attributes(session, there, AttributeIds.Value))
+    return [_unit(next(values)) if node is not None else "" for node in found]
+
+
+def _unit(value: Any) -> str:
+    return (value.DisplayName.Text or "") if isinstance(value, ua.EUInformation) else ""
+
+
+async def _with_children(session: UaSession, nodes: Sequence[ua.NodeId]) -> set[ua.NodeId]:
+    if not nodes:
+        return set()
+    parameters = ua.BrowseParameters(
+        View=ua.ViewDescription(), NodesToBrowse=[_downwards(node) for node in nodes]
+    )
+    results = await session.browse(parameters)
+    return {
+        node
+        for node, result in zip(nodes, results, strict=True)
+        if any(reference.ReferenceTypeId != _PROPERTY for reference in result.References)
+    }
+
+
+async def _attributes(
+    session: UaSession, nodes: Iterable[ua.NodeId], attribute: AttributeIds
+) -> list[Any]:
+    nodes = list(nodes)
+    if not nodes:
+        return []
+    answers = await session.read_attributes(nodes, attribute)
+    return [answer.Value.Value if answer.Value is not None else None for answer in answers]
+
+
+def _property_path(node: ua.NodeId, name: str) -> ua.BrowsePath:
+    element = ua.RelativePathElement(
+        ReferenceTypeId=_PROPERTY,
+        IsInverse=False,  # type: ignore[arg-type] # the driver's Boolean is bool
+        IncludeSubtypes=True,  # type: ignore[arg-type]
+        TargetName=ua.QualifiedName(name, ua.UInt16(0)),
+    )
+    return ua.BrowsePath(StartingNode=node, RelativePath=ua.RelativePath(Elements=[element]))

@@ -1,0 +1,100 @@
+"""The OPC UA connector: what the runtime calls, told to the session and its subscription."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import pyarrow as pa
+
+from isthmus.base.clock import Clock, Micros
+from isthmus.field.connector import Connector, Missed, Node, Unreachable
+from isthmus.field.connectors.opcua.spec import OpcuaSource
+from isthmus.field.samples import Samples
+
+if TYPE_CHECKING:
+    from asyncua.client.client import Client
+
+    from isthmus.field.connectors.opcua.subscription import Revised, Subscription
+
+WAIT = 1.0
+"""Seconds `read()` waits for a publication."""
+
+
+class OpcuaConnector(Connector[OpcuaSource]):
+    """Reads by subscription; asks for nothing that would change the server's values."""
+
+    Spec: ClassVar[type[OpcuaSource]] = OpcuaSource
+
+    def __init__(self, name: str, spec: OpcuaSource, tags: Sequence[str], clock: Clock) -> None:
+        super().__init__(name, spec, tags, clock)
+        self.revised: Revised | None = None
+        """The intervals the server granted, once it is open."""
+        self._samples = Samples()
+        self._paths: dict[str, str] = {}
+        self._client: Client | None = None
+        self._subscription: Subscription | None = None
+
+    async def open(self) -> None:
+        from isthmus.field.connectors.opcua.session import connect, named_errors
+        from isthmus.field.connectors.opcua.subscription import Subscription
+
+        readings = {tag: self.spec.parse_tag(tag).readings for tag in self.tags}
+        self._client = await connect(self.name, self.spec)
+        self._subscription = Subscription(self._client, self.spec, self._samples, self.clock)
+        with named_errors(self.name, self.spec.endpoint):
+            self.revised = await self._subscription.start(readings)
+
+    async def read(self) -> pa.Table | None:
+        subscription = self._opened()
+        await subscription.wait(WAIT)
+        table = self._samples.take()
+        subscription.drained()
+        if table is None and subscription.lost:
+            raise Unreachable(
+                f"source `{self.name}`: lost {self.spec.endpoint}: {subscription.lost}"
+            )
+        return table
+
+    def missed(self) -> list[Missed]:
+        if self._subscription is None:
+            return []
+        missed, self._subscription.missed = self._subscription.missed, []
+        return missed
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is None:
+            return
+        from isthmus.field.connectors.opcua.session import disconnect
+
+        lost = self._subscription is not None and bool(self._subscription.lost)
+        await disconnect(client, lost=lost)
+
+    async def browse(self, parent: str = "") -> AsyncIterator[Node]:
+        """Objects and variables below a node; `parent` is a `tag` that came from here."""
+        from isthmus.field.connectors.opcua.browse import children
+        from isthmus.field.connectors.opcua.session import named_errors
+
+        client = self._connected()
+        with named_errors(self.name, self.spec.endpoint):
+            async for node in children(client, parent, self._paths):
+                yield node
+
+    async def history(self, start: Micros, end: Micros) -> pa.Table:
+        """What the server itself has stored of our tags; nodes without history give nothing."""
+        from isthmus.field.connectors.opcua.history import read_history
+        from isthmus.field.connectors.opcua.session import named_errors
+
+        client = self._connected()
+        readings = {tag: self.spec.parse_tag(tag).readings for tag in self.tags}
+        with named_errors(self.name, self.spec.endpoint):
+            return await read_history(client, readings, start, end, self.clock)
+
+    def _opened(self) -> "Subscription":
+        if self._subscription is None:
+            raise RuntimeError(f"source `{self.name}` is read before it is open")
+        return self._subscription
+
+    def _connected(self) -> "Client":
+        if self._client is None:
+            raise RuntimeError(f"source `{self.name}` is asked before it is open")
+        return self._client
