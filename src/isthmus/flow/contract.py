@@ -1,6 +1,6 @@
 """The contract of a site's log; `SqliteLog` keeps it, and so must every other."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -26,6 +26,18 @@ class Gap:
     detail: str = ""
 
 
+@dataclass(frozen=True)
+class Failure:
+    """RAW that is kept alone because shaping it failed; replay it once the cause is mended."""
+
+    raw: int
+    """Position in the raw stream."""
+    source: str
+    samples: int
+    recorded: Micros
+    failure: str
+
+
 class Full(Exception):  # noqa: N818 - the condition, not a bug
     """The disk or the log's limit is reached; nothing was written, nothing was lost."""
 
@@ -38,11 +50,11 @@ class Log(Protocol):
     """
 
     site: str
-    epoch: str
 
-    def append(
-        self, source: str, samples: pa.Table | None, shaped: Shaped, *, now: Micros
-    ) -> int:
+    @property
+    def epoch(self) -> str: ...
+
+    def append(self, source: str, samples: pa.Table | None, shaped: Shaped, *, now: Micros) -> int:
         """Write RAW, rows, quarantine, counts and mapping state in ONE transaction.
 
         `samples` may be None (nothing came, but a rule fired). Returns the raw position (0 if
@@ -64,8 +76,17 @@ class Log(Protocol):
 
     def last(self, stream: Stream) -> int: ...
 
+    def confirm(self, stream: Stream, seq: int) -> None:
+        """Everything up to `seq` is safe elsewhere: rows in the lake, RAW at the hub."""
+        ...
+
+    def confirmed(self, stream: Stream) -> int: ...
+
     def trim(self, stream: Stream, before: int) -> int:
-        """Forget parcels with `seq < before`; returns how many."""
+        """Forget parcels with `seq < before`; returns how many.
+
+        Rows that are not confirmed are never forgotten.
+        """
         ...
 
     def state(self, source: str) -> bytes | None:
@@ -77,13 +98,26 @@ class Log(Protocol):
         ...
 
     def open_gap(
-        self, source: str, reason: str, detail: str, *, start: Micros, now: Micros,
+        self,
+        source: str,
+        reason: str,
+        detail: str,
+        *,
+        start: Micros,
+        now: Micros,
         rows: Sequence[Rows] = (),
     ) -> Gap:
         """Begin a gap and write the rows that say `unknown`, in one transaction."""
         ...
 
     def close_gap(self, source: str, *, end: Micros, now: Micros) -> None: ...
+
+    def recover(self, now: Micros, unknown: Callable[[str, Micros], Sequence[Rows]]) -> list[Gap]:
+        """At start: a gap `stopped` for each source that was connected, from its last alive time.
+
+        `unknown(source, at)` gives the rows that say *unknown*, written in the same transaction.
+        """
+        ...
 
     def gaps(self, start: Micros, end: Micros) -> list[Gap]: ...
 

@@ -1,0 +1,424 @@
+"""`SqliteLog`: the log of one site in one SQLite file, every append one synced transaction."""
+
+import fcntl
+import json
+import secrets
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, Literal
+
+import pyarrow as pa
+
+from isthmus.base.clock import SECOND, Micros
+from isthmus.flow.contract import Full, Gap, Stream
+from isthmus.flow.disk import free_bytes, make_folder, replace_text
+from isthmus.flow.failpoint import reach
+from isthmus.flow.log_reader import FORMAT, LogReader, damaged, read_site, signed
+from isthmus.flow.log_start import check_integrity
+from isthmus.flow.parcel import Count, Quarantined, Rows, Shaped, checksum, encode
+from isthmus.model.spec.site import Keep
+
+_FORGET: Final = 8
+"""Raw parcels forgotten per append at most: a clock that jumps cannot wipe the horizon at once."""
+_KEEP_QUARANTINED: Final = 1_000_000
+
+_Parcel = tuple[str, bytes]
+"""Name and payload."""
+_COUNT_SQL: Final = """
+INSERT INTO count VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (hour, source, tag) DO UPDATE SET
+    received = received + excluded.received, good = good + excluded.good,
+    uncertain = uncertain + excluded.uncertain, bad = bad + excluded.bad,
+    unmapped = unmapped + excluded.unmapped, quarantined = quarantined + excluded.quarantined,
+    late = late + excluded.late, shaped = shaped + excluded.shaped
+"""
+_QUARANTINE_SQL: Final = """
+INSERT INTO quarantine
+    (source, tag, machine, block, field, device_time, received_time, value, code, reason)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+class SqliteLog(LogReader):
+    """The only writer of its file; append returns once the transaction is on disk.
+
+    `DamagedError` at opening says what is broken; `BusyError` that another process writes it.
+    `free` tells the free bytes of a folder's disk.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        site: str,
+        keep: Keep,
+        *,
+        now: Micros = 0,
+        free: Callable[[Path], int] = free_bytes,
+    ) -> None:
+        make_folder(file.parent)
+        self._only = _only_writer(file)
+        self._keep = keep
+        self._free = free
+        self._lock = threading.Lock()
+        self._watermark = file.with_suffix(".watermark")
+        try:
+            self._db = _open(file, site, now)
+            check_integrity(self._db, file, site)
+            super().__init__(file)
+            with self.view() as view:
+                self._last = {stream: view.last(stream) for stream in _STREAMS}
+            self._epoch = self._current_epoch(now)
+        except BaseException:
+            self._only.close()
+            raise
+
+    @property
+    def epoch(self) -> str:
+        return self._epoch
+
+    def last(self, stream: Stream) -> int:
+        return self._last[stream]
+
+    # Intake ---------------------------------------------------------------------------------
+
+    def append(self, source: str, samples: pa.Table | None, shaped: Shaped, *, now: Micros) -> int:
+        raw = _raw_parcels(source, samples)
+        rows = _row_parcels(shaped.rows)
+        with self._intake() as db:
+            position = self._insert(db, "raw", raw, now)
+            self._insert(db, "rows", rows, now)
+            _insert_quarantined(db, shaped.quarantined)
+            _add_counts(db, shaped.counts)
+            if shaped.state is not None:
+                db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (source, shaped.state))
+            self._forget(db, now)
+        return position
+
+    def append_raw(self, source: str, samples: pa.Table, failure: str, *, now: Micros) -> int:
+        raw = _raw_parcels(source, samples)
+        with self._intake() as db:
+            position = self._insert(db, "raw", raw, now)
+            db.execute(
+                "INSERT INTO failure VALUES (?, ?, ?, ?, ?)",
+                (position, source, samples.num_rows, now, failure),
+            )
+        return position
+
+    def append_rows(self, rows: Sequence[Rows], *, now: Micros) -> int:
+        parcels = _row_parcels(rows)
+        with self._intake() as db:
+            return self._insert(db, "rows", parcels, now)
+
+    # Gaps -----------------------------------------------------------------------------------
+
+    def alive(self, sources: Iterable[str], now: Micros) -> None:
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO alive VALUES (?, ?)", [(name, now) for name in sources]
+            )
+
+    def open_gap(
+        self,
+        source: str,
+        reason: str,
+        detail: str,
+        *,
+        start: Micros,
+        now: Micros,
+        rows: Sequence[Rows] = (),
+    ) -> Gap:
+        """As the contract says; a gap of the same reason that is open already goes on."""
+        parcels = _row_parcels(rows)
+        with self._transaction() as db:
+            return self._open_gap(db, Gap("", source, start, None, reason, detail), parcels, now)
+
+    def close_gap(self, source: str, *, end: Micros, now: Micros) -> None:
+        with self._transaction() as db:
+            db.execute(
+                'UPDATE gap SET "end" = max(start, ?), recorded = ?'
+                ' WHERE source = ? AND "end" IS NULL',
+                (end, now, source),
+            )
+            db.execute("INSERT OR REPLACE INTO alive VALUES (?, ?)", (source, end))
+
+    def recover(self, now: Micros, unknown: Callable[[str, Micros], Sequence[Rows]]) -> list[Gap]:
+        """After a stop of any kind: every source that was connected gets a gap from then on.
+
+        `unknown(source, at)` are the rows that say so of its machines; all in one transaction.
+        """
+        with self.view() as view:
+            alive = view.last_alive()
+        parcels = {source: _row_parcels(unknown(source, at)) for source, at in alive.items()}
+        detail = "the platform was not running"
+        with self._transaction() as db:
+            return [
+                self._open_gap(
+                    db, Gap("", source, at, None, "stopped", detail), parcels[source], now
+                )
+                for source, at in alive.items()
+            ]
+
+    def _open_gap(self, db: sqlite3.Connection, gap: Gap, rows: list[_Parcel], now: Micros) -> Gap:
+        found = db.execute(
+            'SELECT id, start, detail FROM gap WHERE source = ? AND reason = ? AND "end" IS NULL',
+            (gap.source, gap.reason),
+        ).fetchone()
+        db.execute("DELETE FROM alive WHERE source = ?", (gap.source,))
+        self._insert(db, "rows", rows, now)
+        if found:
+            return Gap(found[0], gap.source, found[1], None, gap.reason, found[2])
+        opened = Gap(secrets.token_hex(8), gap.source, gap.start, None, gap.reason, gap.detail)
+        db.execute(
+            "INSERT INTO gap VALUES (?, ?, ?, NULL, ?, ?, ?)",
+            (opened.id, opened.source, opened.start, opened.reason, opened.detail, now),
+        )
+        return opened
+
+    # Keeping and forgetting -----------------------------------------------------------------
+
+    def confirm(self, stream: Stream, seq: int) -> None:
+        """Everything up to `seq` is safe elsewhere; its rows parcels may be forgotten now."""
+        reach("confirm.before")
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE stream SET confirmed = max(confirmed, ?) WHERE name = ?", (seq, stream)
+            )
+            if stream == "rows":
+                self._delete(db, stream, seq)
+        self._write_watermark()
+        reach("confirm.after")
+
+    def trim(self, stream: Stream, before: int) -> int:
+        """As the contract says, but rows that are not confirmed are never forgotten."""
+        with self._transaction() as db:
+            return self._delete(db, stream, before - 1)
+
+    def fence(self, why: str, now: Micros) -> str:
+        """Begin a new epoch: sequences given so far may have been given before."""
+        with self._transaction() as db:
+            self._epoch = _mint(db, why, now)
+        self._write_watermark()
+        return self._epoch
+
+    def _delete(self, db: sqlite3.Connection, stream: Stream, upto: int) -> int:
+        if stream == "rows":
+            row = db.execute("SELECT confirmed FROM stream WHERE name = 'rows'").fetchone()
+            upto = min(upto, row[0])
+        freed = db.execute(
+            f"SELECT coalesce(sum(bytes), 0) FROM {stream} WHERE seq <= ?", (upto,)
+        ).fetchone()[0]
+        gone = db.execute(f"DELETE FROM {stream} WHERE seq <= ?", (upto,)).rowcount
+        db.execute("UPDATE stream SET bytes = bytes - ? WHERE name = ?", (freed, stream))
+        return gone
+
+    def _forget(self, db: sqlite3.Connection, now: Micros) -> None:
+        """Drop the oldest RAW beyond the limits of `keep`, a few parcels at a time."""
+        size = db.execute("SELECT bytes FROM stream WHERE name = 'raw'").fetchone()[0]
+        oldest = db.execute(
+            "SELECT seq, recorded, bytes FROM raw ORDER BY seq LIMIT ?", (_FORGET,)
+        ).fetchall()
+        horizon = now - int(self._keep.age * SECOND)
+        upto = 0
+        for seq, recorded, length in oldest:
+            if recorded >= horizon and size <= self._keep.size_mb * 1_000_000:
+                break
+            upto, size = seq, size - length
+        if upto:
+            self._delete(db, "raw", upto)
+        db.execute(
+            "DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?",
+            (_KEEP_QUARANTINED,),
+        )
+
+    def _current_epoch(self, now: Micros) -> str:
+        """The log's epoch, or a new one if the log is shorter than what was once confirmed."""
+        with self.view() as view:
+            epoch, last = view.epochs()[-1].epoch, view.last("rows")
+        if self._watermark.exists():
+            known = json.loads(self._watermark.read_text(encoding="utf-8"))
+            if known["epoch"] == epoch and known["rows"] <= last:
+                return epoch
+            why = f"log ends at {last}, {known['rows']} of epoch {known['epoch']} were confirmed"
+            return self.fence(why, now)
+        self._epoch = epoch
+        self._write_watermark()
+        return epoch
+
+    def _write_watermark(self) -> None:
+        confirmed: dict[str, int] = {stream: self.confirmed(stream) for stream in _STREAMS}
+        mark = {"site": self.site, "epoch": self._epoch, **confirmed}
+        replace_text(self._watermark, json.dumps(mark) + "\n")
+
+    def close(self) -> None:
+        super().close()
+        with self._lock:
+            self._db.close()
+            self._only.close()
+
+    # Transactions ---------------------------------------------------------------------------
+
+    @contextmanager
+    def _intake(self) -> Iterator[sqlite3.Connection]:
+        free = self._free(self.file.parent) // 1_000_000
+        if free < self._keep.free_mb:
+            raise Full(
+                f"{free} MB are free where the log of `{self.site}` is kept, {self._keep.free_mb}"
+                " MB must stay free: intake waits until there is room (`keep.free_mb`)"
+            )
+        reach("append.before")
+        with self._transaction() as db:
+            yield db
+        reach("append.after")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing, and synced; Full if SQLite finds no room."""
+        with self._lock:
+            given = dict(self._last)
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException as error:
+                self._last = given
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                if isinstance(error, sqlite3.DatabaseError):
+                    raise self._explained(error) from error
+                raise
+
+    def _explained(self, error: sqlite3.DatabaseError) -> Exception:
+        name = getattr(error, "sqlite_errorname", "")
+        if name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR_WRITE"):
+            return Full(f"the disk of the log of `{self.site}` is full: intake waits for room")
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            return damaged(self.file, str(error))
+        return error
+
+    def _insert(
+        self, db: sqlite3.Connection, stream: Stream, parcels: list[_Parcel], now: Micros
+    ) -> int:
+        """Returns the last position given, 0 if there was nothing to write."""
+        seq = 0
+        for name, payload in parcels:
+            values = (name, now, len(payload), signed(checksum(payload)), payload)
+            seq = (
+                db.execute(
+                    f"INSERT INTO {stream} (name, recorded, bytes, checksum, payload)"
+                    " VALUES (?, ?, ?, ?, ?)",
+                    values,
+                ).lastrowid
+                or 0
+            )
+        if parcels:
+            total = sum(len(payload) for _, payload in parcels)
+            db.execute("UPDATE stream SET bytes = bytes + ? WHERE name = ?", (total, stream))
+            self._last[stream] = seq
+        return seq
+
+
+_STREAMS: Final[tuple[Literal["raw"], Literal["rows"]]] = ("raw", "rows")
+
+
+class BusyError(Exception):
+    """Another process writes this log."""
+
+
+def _only_writer(file: Path) -> "_Held":
+    return _Held(file.with_suffix(".lock"))
+
+
+class _Held:
+    """A lock that the kernel gives back when the process ends, however it ends."""
+
+    def __init__(self, file: Path) -> None:
+        self._stream = file.open("a")
+        try:
+            fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._stream.close()
+            raise BusyError(
+                f"{file.stem}: another Isthmus writes this log. Is one running on {file.parent}?"
+            ) from None
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def _open(file: Path, site: str, now: Micros) -> sqlite3.Connection:
+    db = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=30.0)
+    try:
+        db.execute("PRAGMA page_size = 16384")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA wal_autocheckpoint = 2000")
+        db.execute("PRAGMA cache_size = -16000")
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'alive'").fetchone():
+            _create(db, site, now)
+        found = read_site(db, file)
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise damaged(file, str(error)) from error
+    if found != site:
+        db.close()
+        raise damaged(file, f"it is the log of `{found}`, not of `{site}`")
+    return db
+
+
+def _create(db: sqlite3.Connection, site: str, now: Micros) -> None:
+    script = files("isthmus.flow").joinpath("tables.sql").read_text(encoding="utf-8")
+    db.executescript(
+        f"BEGIN IMMEDIATE; {script}"
+        f" INSERT INTO meta VALUES ('format', '{FORMAT}'), ('site', '{site}'); COMMIT;"
+    )
+    db.execute("BEGIN IMMEDIATE")
+    _mint(db, "created", now)
+    db.execute("COMMIT")
+
+
+def _mint(db: sqlite3.Connection, why: str, now: Micros) -> str:
+    epoch = secrets.token_hex(8)
+    given = dict(db.execute("SELECT name, seq FROM sqlite_sequence").fetchall())
+    db.execute(
+        "INSERT INTO epoch VALUES (?, ?, ?, ?, ?)",
+        (epoch, given.get("raw", 0) + 1, given.get("rows", 0) + 1, now, why),
+    )
+    return epoch
+
+
+def _raw_parcels(source: str, samples: pa.Table | None) -> list[_Parcel]:
+    return [(source, encode(samples))] if samples is not None and samples.num_rows else []
+
+
+def _row_parcels(rows: Sequence[Rows]) -> list[_Parcel]:
+    return [(part.name, encode(part.table)) for part in rows if part.table.num_rows]
+
+
+def _insert_quarantined(db: sqlite3.Connection, quarantined: Sequence[Quarantined]) -> None:
+    db.executemany(
+        _QUARANTINE_SQL,
+        [
+            (
+                one.source, one.tag, one.machine, one.block, one.field, one.device_time,
+                one.received_time, one.value[:1000], one.code, one.reason,
+            )
+            for one in quarantined
+        ],
+    )  # fmt: skip
+
+
+def _add_counts(db: sqlite3.Connection, counts: Sequence[Count]) -> None:
+    db.executemany(
+        _COUNT_SQL,
+        [
+            (
+                one.hour, one.source, one.tag, one.received, one.good, one.uncertain, one.bad,
+                one.unmapped, one.quarantined, one.late, one.shaped,
+            )
+            for one in counts
+        ],
+    )  # fmt: skip

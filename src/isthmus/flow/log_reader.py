@@ -1,0 +1,250 @@
+"""The reading half of a site's SQLite log: any number of readers, in any process, at any time."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from isthmus.base.clock import Micros
+from isthmus.flow.contract import Failure, Gap, Stream
+from isthmus.flow.parcel import Count, DamagedError, Parcel, Quarantined
+
+FORMAT: Final = "1"
+_COUNTS: Final = "received, good, uncertain, bad, unmapped, quarantined, late, shaped"
+_QUARANTINED: Final = (
+    "source, tag, machine, block, field, device_time, received_time, value, code, reason"
+)
+
+
+def signed(checksum: int) -> int:
+    """SQLite's integers are signed: the same 64 bits."""
+    return checksum - 2**64 if checksum >= 2**63 else checksum
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Sequences from `first_raw` and `first_rows` on belong to it, up to the next epoch's."""
+
+    epoch: str
+    first_raw: int
+    first_rows: int
+
+    def first(self, stream: Stream) -> int:
+        return self.first_raw if stream == "raw" else self.first_rows
+
+
+class LogView:
+    """One moment of a log: everything read through it fits together."""
+
+    def __init__(self, db: sqlite3.Connection, site: str) -> None:
+        self._db = db
+        self.site = site
+
+    def read(self, stream: Stream, after: int, limit: int = 256) -> list[Parcel]:
+        epochs = self.epochs()
+        found = self._db.execute(
+            f"SELECT seq, name, payload, checksum, recorded FROM {stream}"
+            " WHERE seq > ? ORDER BY seq LIMIT ?",
+            (after, limit),
+        )
+        return [
+            Parcel(
+                self.site, _epoch_of(epochs, stream, seq), seq, name, payload,
+                checksum % 2**64, recorded,
+            )
+            for seq, name, payload, checksum, recorded in found
+        ]  # fmt: skip
+
+    def epochs(self) -> list[Epoch]:
+        found = self._db.execute("SELECT epoch, first_raw, first_rows FROM epoch ORDER BY rowid")
+        return [Epoch(*row) for row in found]
+
+    def last(self, stream: Stream) -> int:
+        """The last sequence ever given, whether its parcel is still kept or not."""
+        found = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (stream,))
+        row = found.fetchone()
+        return int(row[0]) if row else 0
+
+    def confirmed(self, stream: Stream) -> int:
+        found = self._db.execute("SELECT confirmed FROM stream WHERE name = ?", (stream,))
+        return int(found.fetchone()[0])
+
+    def size(self, stream: Stream) -> int:
+        """Bytes of all parcels kept."""
+        found = self._db.execute("SELECT bytes FROM stream WHERE name = ?", (stream,))
+        return int(found.fetchone()[0])
+
+    def state(self, source: str) -> bytes | None:
+        found = self._db.execute("SELECT state FROM state WHERE source = ?", (source,)).fetchone()
+        return bytes(found[0]) if found else None
+
+    def last_alive(self) -> dict[str, Micros]:
+        return dict(self._db.execute("SELECT source, at FROM alive ORDER BY source"))
+
+    def gaps(self, start: Micros, end: Micros) -> list[Gap]:
+        found = self._db.execute(
+            'SELECT id, source, start, "end", reason, detail FROM gap'
+            ' WHERE start < ? AND ("end" IS NULL OR "end" > ?) ORDER BY start, source',
+            (end, start),
+        )
+        return [Gap(*row) for row in found]
+
+    def open_gaps(self, source: str) -> list[Gap]:
+        found = self._db.execute(
+            'SELECT id, source, start, "end", reason, detail FROM gap'
+            ' WHERE source = ? AND "end" IS NULL ORDER BY start',
+            (source,),
+        )
+        return [Gap(*row) for row in found]
+
+    def counts(self, start: Micros, end: Micros) -> list[Count]:
+        return [Count(*row) for row in self.count_rows(start, end)]
+
+    def count_rows(
+        self, start: Micros, end: Micros
+    ) -> list[tuple[str, str, int, *tuple[int, ...]]]:
+        """As `counts`, as plain tuples: a month of tags is half a million of them."""
+        return self._db.execute(
+            f"SELECT source, tag, hour, {_COUNTS} FROM count"
+            " WHERE hour >= ? AND hour < ? ORDER BY hour, source, tag",
+            (start, end),
+        ).fetchall()
+
+    def quarantined(self, start: Micros, end: Micros, limit: int = 1000) -> list[Quarantined]:
+        """Received in [start, end), the newest first."""
+        found = self._db.execute(
+            f"SELECT {_QUARANTINED} FROM quarantine"
+            " WHERE received_time >= ? AND received_time < ? ORDER BY id DESC LIMIT ?",
+            (start, end, limit),
+        )
+        return [Quarantined(*row) for row in found]
+
+    def failures(self) -> list[Failure]:
+        found = self._db.execute(
+            "SELECT raw, source, samples, recorded, failure FROM failure ORDER BY raw"
+        )
+        return [Failure(*row) for row in found]
+
+
+def _epoch_of(epochs: list[Epoch], stream: Stream, seq: int) -> str:
+    return next(epoch.epoch for epoch in reversed(epochs) if epoch.first(stream) <= seq)
+
+
+class LogReader:
+    """Opens a log that another process may be writing; every read sees one moment of it."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._idle: list[sqlite3.Connection] = []
+        self._idle_lock = threading.Lock()
+        self._closed = False
+        with self._connection() as db:
+            self.site = read_site(db, file)
+
+    @property
+    def epoch(self) -> str:
+        with self.view() as view:
+            return view.epochs()[-1].epoch
+
+    @contextmanager
+    def view(self) -> Iterator[LogView]:
+        with self._connection() as db:
+            db.execute("BEGIN")
+            try:
+                yield LogView(db, self.site)
+            finally:
+                db.execute("ROLLBACK")
+
+    def read(self, stream: Stream, after: int, limit: int = 256) -> list[Parcel]:
+        with self.view() as view:
+            return view.read(stream, after, limit)
+
+    def last(self, stream: Stream) -> int:
+        with self.view() as view:
+            return view.last(stream)
+
+    def confirmed(self, stream: Stream) -> int:
+        with self.view() as view:
+            return view.confirmed(stream)
+
+    def state(self, source: str) -> bytes | None:
+        with self.view() as view:
+            return view.state(source)
+
+    def gaps(self, start: Micros, end: Micros) -> list[Gap]:
+        with self.view() as view:
+            return view.gaps(start, end)
+
+    def counts(self, start: Micros, end: Micros) -> list[Count]:
+        with self.view() as view:
+            return view.counts(start, end)
+
+    def quarantined(self, start: Micros, end: Micros, limit: int = 1000) -> list[Quarantined]:
+        with self.view() as view:
+            return view.quarantined(start, end, limit)
+
+    def failures(self) -> list[Failure]:
+        with self.view() as view:
+            return view.failures()
+
+    def close(self) -> None:
+        with self._idle_lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for db in idle:
+            db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """Hand a connection to one thread at a time; threads come and go."""
+        with self._idle_lock:
+            db = self._idle.pop() if self._idle else None
+        db = db or _open_readonly(self.file)
+        try:
+            yield db
+        except BaseException as error:
+            db.close()
+            if type(error) is sqlite3.DatabaseError:  # its subclasses say something else
+                raise damaged(self.file, str(error)) from error
+            raise
+        with self._idle_lock:
+            if not self._closed:
+                self._idle.append(db)
+                return
+        db.close()
+
+
+def _open_readonly(file: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(
+        f"{file.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None,
+        check_same_thread=False, timeout=30.0,
+    )  # fmt: skip
+    db.execute("PRAGMA query_only = ON")
+    return db
+
+
+def read_site(db: sqlite3.Connection, file: Path) -> str:
+    meta = dict(db.execute("SELECT key, value FROM meta"))
+    if meta.get("format") != FORMAT:
+        raise DamagedError(
+            f"log {file} has format {meta.get('format')!r}, this version reads {FORMAT!r}."
+            " Start it with the version that wrote it."
+        )
+    return str(meta["site"])
+
+
+def damaged(file: Path, what: str) -> DamagedError:
+    return DamagedError(
+        f"log {file}: {what}. Nothing was read over. Restore the file from a backup, or move it"
+        " (with its -wal and -shm) aside and start again: a new log begins with a new epoch, rows"
+        " that the lake has stay, and the file you moved can still be read for the rest."
+    )
