@@ -5,153 +5,198 @@ Every function takes entries (one sample for one field) and returns them with th
 (0, or what is wrong). An entry of bad quality keeps no value.
 """
 
-import polars as pl
+import re
+from typing import Final
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from isthmus.field.columns import Column, case, split, with_columns
 from isthmus.field.mapping import Kind, Mapping
 from isthmus.field.quarantine import AHEAD, EARLIEST, Why
-from isthmus.flow.parcel import BAD, UNCERTAIN
+from isthmus.flow.parcel import BAD
 
-BAD_DECODING = 0x8007_0000
+BAD_DECODING: Final = 0x8007_0000
+BAD_GRADE: Final = 2
 
-_CLOSE = 1e-9
-"""A scaled value this close to a whole number is one: 0.1 * 30 is not 3 in binary."""
 _INT64 = 2.0**63
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_INTEGER = re.compile(r"[+-]?\d{1,19}")
+_ENTRY = ("sample", "field", "time", "received", "grade", "amount", "whole", "why")
 
 
-def graded(samples: pl.DataFrame) -> pl.DataFrame:
+def graded(samples: pa.RecordBatch) -> pa.RecordBatch:
     """Judge what needs no mapping: quality, device time, presence of a value.
 
     A bad sample has no value whose time could matter: where its device time is impossible, the
     time we were told counts, so that the machine still becomes unknown at once.
     """
-    bad = pl.col("quality") >= BAD
-    unset = pl.col("time") < EARLIEST
-    ahead = pl.col("time") > pl.col("received") + AHEAD
-    garbled = (pl.col("quality") == BAD_DECODING) & pl.col("text").is_not_null()
-    return samples.with_columns(
-        time=pl.when(bad & (unset | ahead)).then("received").otherwise("time"),
-        number=pl.when(~bad).then("number"),
-        text=pl.when(~bad).then("text"),
-        grade=(pl.col("quality") // UNCERTAIN).clip(0, 2).cast(pl.Int16),
-        why=pl.when(garbled).then(Why.UNDECODABLE)
-        .when(bad).then(Why.FINE)
-        .when(unset).then(Why.CLOCK_NOT_SET)
-        .when(ahead).then(Why.IN_THE_FUTURE)
-        .when(pl.col("number").is_null() & pl.col("text").is_null()).then(Why.NO_VALUE)
-        .otherwise(Why.FINE).cast(pl.UInt8),
-    )  # fmt: skip
+    number, text, quality = samples["number"], samples["text"], samples["quality"]
+    time, received = samples["time"], samples["received"]
+    bad = pc.greater_equal(quality, pa.scalar(BAD, pa.uint32()))
+    unset = pc.less(time, EARLIEST)
+    ahead = pc.greater(pc.subtract(time, received), AHEAD)
+    present = pc.or_(pc.is_valid(number), pc.is_valid(text))
+    why = case(
+        (pc.and_(pc.equal(quality, BAD_DECODING), pc.is_valid(text)), _code(Why.UNDECODABLE)),
+        (bad, _code(Why.FINE)),
+        (unset, _code(Why.CLOCK_NOT_SET)),
+        (ahead, _code(Why.IN_THE_FUTURE)),
+        (pc.invert(present), _code(Why.NO_VALUE)),
+        default=_code(Why.FINE),
+    )
+    if pc.any(bad).as_py():
+        time = pc.if_else(pc.and_(bad, pc.or_(unset, ahead)), received, time)
+        number = pc.if_else(bad, pa.scalar(None, pa.float64()), number)
+        text = pc.if_else(bad, pa.scalar(None, pa.string()), text)
+    grade = pc.min_element_wise(pc.shift_right(quality, pa.scalar(30, pa.uint32())), BAD_GRADE)
+    return with_columns(
+        samples, time=time, number=number, text=text, grade=grade.cast(pa.int16()), why=why
+    )
 
 
-def converted(entries: pl.DataFrame, mapping: Mapping) -> tuple[pl.DataFrame, pa.Array]:
+def converted(entries: pa.RecordBatch, mapping: Mapping) -> tuple[pa.RecordBatch, Column]:
     """Every entry with its value, and the pool that positions in `whole` point into."""
-    numeric = entries.filter(pl.col("kind") <= Kind.COUNTER)
-    codes = entries.filter(pl.col("kind") == Kind.CODE)
-    texts = entries.filter(pl.col("kind") == Kind.TEXT)
-    parts = [_numbers(numeric)]
-    pool = mapping.names
-    if codes.height:
+    kind = mapping.kind.take(entries["field"])
+    entries = entries.append_column("kind", kind)
+    numeric, other = split(entries, pc.less_equal(kind, Kind.COUNTER))
+    codes, texts = split(other, pc.equal(other["kind"], Kind.CODE))
+    parts, pool = [], mapping.names
+    if numeric.num_rows:
+        parts.append(_numbers(numeric, mapping))
+    if codes.num_rows:
         parts.append(_codes(codes, mapping))
-    if texts.height:
-        parts.append(_texts(texts, first=len(pool)))
+    if texts.num_rows:
+        parts.append(_texts(texts, mapping, first=len(pool)))
         pool = pa.concat_arrays([pool, _as_text(texts)])
-    return pl.concat([part.select(_KEPT) for part in parts]), pool
+    kept = [part.select(_ENTRY) for part in parts]
+    return (kept[0] if len(kept) == 1 else pa.concat_batches(kept)), pool
 
 
-_KEPT = (
-    "sample", "field", "kind", "block", "machine", "column", "time", "received", "grade",
-    "scale", "high", "size", "ignore", "amount", "whole", "why",
-)  # fmt: skip
+def no_entries() -> pa.RecordBatch:
+    kinds = (pa.int32(), pa.int32(), pa.int64(), pa.int64(), pa.int16(), pa.float64(),
+             pa.int64(), pa.uint8())  # fmt: skip
+    schema = pa.schema(list(zip(_ENTRY, kinds, strict=True)))
+    return pa.RecordBatch.from_pylist([], schema)
 
 
-def _numbers(entries: pl.DataFrame) -> pl.DataFrame:
-    read = entries.with_columns(**_read_numbers(entries))
-    is_count = pl.col("kind") == Kind.COUNTER
-    plain = ((pl.col("scale") == 1.0) & (pl.col("offset") == 0.0)) | is_count
-    amount = pl.when(plain).then("raw").otherwise(pl.col("raw") * pl.col("scale") + pl.col("offset"))
-    scaled = read.with_columns(amount=amount, plain=plain).with_columns(
-        whole=pl.when(pl.col("plain") & pl.col("exact").is_not_null())
-        .then("exact")
-        .otherwise(pl.col("amount").round().cast(pl.Int64, strict=False))
+def _code(why: Why) -> pa.Scalar:
+    return pa.scalar(why, pa.uint8())
+
+
+def _usable(entries: pa.RecordBatch) -> Column:
+    return pc.and_(pc.equal(entries["why"], 0), pc.less(entries["grade"], BAD_GRADE))
+
+
+def _numbers(entries: pa.RecordBatch, mapping: Mapping) -> pa.RecordBatch:
+    field = entries["field"]
+    raw, exact = _read_numbers(entries)
+    amount = pc.add(
+        pc.multiply(raw, mapping.scale.take(field)), mapping.offset.take(field)
     )
-    return scaled.with_columns(why=_judge_numbers())
-
-
-def _read_numbers(entries: pl.DataFrame) -> dict[str, pl.Expr]:
-    """`raw`: the number, also of a text that is one. `exact`: integers beyond 2**53 come as text."""
-    if entries["text"].null_count() == entries.height:
-        return {"raw": pl.col("number"), "exact": pl.lit(None, pl.Int64)}
-    word = pl.col("text").str.to_lowercase()
-    boolean = pl.when(pl.col("kind") == Kind.BOOLEAN).then(
-        pl.when(word == "true").then(1.0).when(word == "false").then(0.0)
+    rounded = pc.round(amount)
+    inside = pc.and_(
+        pc.less(amount, _INT64), pc.greater_equal(amount, -_INT64)
     )
-    return {
-        "raw": pl.coalesce("number", boolean, pl.col("text").cast(pl.Float64, strict=False)),
-        "exact": pl.col("text").cast(pl.Int64, strict=False),
-    }
+    whole = pc.if_else(inside, rounded, None).cast(pa.int64())
+    if exact is not None:
+        whole = pc.if_else(mapping.plain.take(field), pc.coalesce(exact, whole), whole)
+    judged = with_columns(entries, amount=amount, whole=whole)
+    return with_columns(judged, why=_judge_numbers(judged, rounded, mapping))
 
 
-def _judge_numbers() -> pl.Expr:
-    kind, amount, whole = pl.col("kind"), pl.col("amount"), pl.col("whole")
-    tolerance = pl.when(pl.col("plain")).then(0.0).otherwise(_CLOSE)
-    broken = (amount - amount.round()).abs() > tolerance * pl.max_horizontal(amount.abs(), 1.0)
-    integral = kind != Kind.NUMBER
-    limited = kind != Kind.COUNTER  # a counter's limits hold for its increments
+def _read_numbers(entries: pa.RecordBatch) -> tuple[Column, Column | None]:
+    """The numbers, also of texts that are one; and exactly, where integers came as text."""
+    number, text = entries["number"], entries["text"]
+    if text.null_count == len(text):
+        return number, None
+    words = text.to_pylist()
+    truth = pc.equal(entries["kind"], Kind.BOOLEAN).to_pylist()
+    read = [_number(word, boolean) for word, boolean in zip(words, truth, strict=True)]
     return (
-        pl.when(pl.col("why") > 0).then("why")
-        .when(pl.col("grade") == 2).then(Why.FINE)
-        .when(amount.is_null() & (kind == Kind.BOOLEAN)).then(Why.NOT_BOOLEAN)
-        .when(amount.is_null()).then(Why.NOT_A_NUMBER)
-        .when(~amount.is_finite()).then(Why.NOT_FINITE)
-        .when((kind == Kind.BOOLEAN) & (amount != 0) & (amount != 1)).then(Why.NOT_BOOLEAN)
-        .when(integral & broken).then(Why.NOT_WHOLE)
-        .when(integral & (whole.is_null() | (amount.abs() > _INT64))).then(Why.TOO_LARGE)
-        .when(limited & (amount < pl.col("low"))).then(Why.BELOW_MIN)
-        .when(limited & (amount > pl.col("high"))).then(Why.ABOVE_MAX)
-        .otherwise(Why.FINE).cast(pl.UInt8)
+        pc.coalesce(number, pa.array(read, pa.float64())),
+        pa.array([_integer(word) for word in words], pa.int64()),
+    )
+
+
+def _number(word: str | None, boolean: bool) -> float | None:  # noqa: FBT001
+    if word is None:
+        return None
+    if boolean and word.lower() in {"true", "false"}:
+        return float(word.lower() == "true")
+    return float(word) if len(word) < 400 and _NUMBER.fullmatch(word) else None
+
+
+def _integer(word: str | None) -> int | None:
+    if word is None or len(word) > 20 or not _INTEGER.fullmatch(word):
+        return None
+    return int(word) if -(2**63) <= int(word) < 2**63 else None
+
+
+def _judge_numbers(entries: pa.RecordBatch, rounded: Column, mapping: Mapping) -> Column:
+    field, kind, amount = entries["field"], entries["kind"], entries["amount"]
+    missing = pc.is_null(amount)
+    boolean = pc.equal(kind, Kind.BOOLEAN)
+    integral = pc.not_equal(kind, Kind.NUMBER)
+    magnitude = pc.abs(amount)
+    tolerance = pc.multiply(mapping.tolerance.take(field), pc.max_element_wise(magnitude, 1.0))
+    broken = pc.greater(pc.abs(pc.subtract(amount, rounded)), tolerance)
+    return case(
+        (pc.invert(_usable(entries)), entries["why"]),
+        (pc.and_(missing, boolean), _code(Why.NOT_BOOLEAN)),
+        (missing, _code(Why.NOT_A_NUMBER)),
+        (pc.invert(pc.is_finite(amount)), _code(Why.NOT_FINITE)),
+        (pc.and_(boolean, pc.not_equal(pc.multiply(amount, amount), amount)),
+         _code(Why.NOT_BOOLEAN)),
+        (pc.and_(integral, broken), _code(Why.NOT_WHOLE)),
+        (pc.and_(integral, pc.is_null(entries["whole"])), _code(Why.TOO_LARGE)),
+        (pc.less(amount, mapping.low.take(field)), _code(Why.BELOW_MIN)),
+        (pc.greater(amount, mapping.high.take(field)), _code(Why.ABOVE_MAX)),
+        default=_code(Why.FINE),
     )  # fmt: skip
 
 
-def _codes(entries: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
-    tables = entries["table"].unique().sort()
-    named = [_named(entries.filter(pl.col("table") == t), mapping, t) for t in tables]
-    unknown = (pl.col("why") == 0) & (pl.col("grade") < 2) & pl.col("whole").is_null()
-    why = pl.when(unknown).then(Why.UNKNOWN_CODE).otherwise("why").cast(pl.UInt8)
-    return pl.concat(named).with_columns(why=why, amount=pl.lit(None, pl.Float64))
+def _codes(entries: pa.RecordBatch, mapping: Mapping) -> pa.RecordBatch:
+    table = mapping.table.take(entries["field"])
+    used = table.unique().to_pylist()
+    parts = [_named(entries.filter(pc.equal(table, number)), mapping, number) for number in used]
+    return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
 
 
-def _named(entries: pl.DataFrame, mapping: Mapping, number: int) -> pl.DataFrame:
+def _named(entries: pa.RecordBatch, mapping: Mapping, number: int) -> pa.RecordBatch:
     """`3`, `3.0` and the text `"3"` are the same code; a code that is spelt so comes first."""
     table = mapping.tables[number]
-    spelt = pc.index_in(_arrow(entries["text"], pa.string()), value_set=table.texts)
-    raw = entries.select(**_read_numbers(entries))["raw"]
-    counted = pc.index_in(_arrow(raw, pa.float64()), value_set=table.numbers)
-    names = pc.coalesce(
-        pc.take(table.text_names, spelt), pc.take(table.number_names, counted)
-    )
-    return entries.with_columns(whole=pl.Series("whole", names, dtype=pl.Int64))
-
-
-def _texts(entries: pl.DataFrame, first: int) -> pl.DataFrame:
-    usable = (pl.col("why") == 0) & (pl.col("grade") < 2)
-    long = usable & (pl.col("text").str.len_chars() > pl.col("max_length"))
-    return entries.with_columns(
-        amount=pl.lit(None, pl.Float64),
-        whole=pl.when(usable).then(pl.int_range(first, first + entries.height)),
-        why=pl.when(long).then(Why.TEXT_TOO_LONG).otherwise("why").cast(pl.UInt8),
+    spelt = pc.index_in(entries["text"], value_set=table.texts)
+    raw, _ = _read_numbers(entries)
+    counted = pc.index_in(raw, value_set=table.numbers)
+    whole = pc.coalesce(table.text_names.take(spelt), table.number_names.take(counted))
+    unknown = pc.and_(_usable(entries), pc.is_null(whole))
+    return with_columns(
+        entries,
+        amount=pa.nulls(entries.num_rows, pa.float64()),
+        whole=whole,
+        why=pc.if_else(unknown, _code(Why.UNKNOWN_CODE), entries["why"]),
     )
 
 
-def _as_text(entries: pl.DataFrame) -> pa.Array:
+def _texts(entries: pa.RecordBatch, mapping: Mapping, first: int) -> pa.RecordBatch:
+    usable = _usable(entries)
+    limit = mapping.max_length.take(entries["field"])
+    long = pc.and_(usable, pc.greater(pc.utf8_length(entries["text"]), limit))
+    position = pa.array(range(first, first + entries.num_rows), pa.int64())
+    return with_columns(
+        entries,
+        amount=pa.nulls(entries.num_rows, pa.float64()),
+        whole=pc.if_else(usable, position, None),
+        why=pc.if_else(long.fill_null(False), _code(Why.TEXT_TOO_LONG), entries["why"]),  # noqa: FBT003
+    )
+
+
+def _as_text(entries: pa.RecordBatch) -> Column:
     """A number in a text field is written as people do: 1234, not 1234.0."""
-    number = pl.col("number")
-    integral = number.is_finite() & (number == number.round()) & (number.abs() < 2.0**53)
-    written = pl.when(integral).then(number.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(
-        number.cast(pl.String)
-    )
-    return _arrow(entries.select(pl.coalesce("text", written))["text"], pa.string())
-
-
-def _arrow(series: pl.Series, kind: pa.DataType) -> pa.Array:
-    return series.to_arrow().cast(kind)
+    number, text = entries["number"], entries["text"]
+    if number.null_count == len(number):
+        return text
+    written = [None if n is None else f"{n:.0f}" if n.is_integer() else repr(n)
+               for n in number.to_pylist()]  # fmt: skip
+    return pc.coalesce(text, pa.array(written, pa.string()))

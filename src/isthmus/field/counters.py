@@ -10,9 +10,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from isthmus.field.carried import Carried, Reading
+from isthmus.field.columns import Column, case, shifted, split, with_columns
 from isthmus.field.mapping import Mapping
 from isthmus.field.quarantine import Why
 from isthmus.model.plant import FieldMap
@@ -27,102 +29,99 @@ _ROUNDING = 1e-9
 class Counted:
     """Entries of counters, ordered by field and arrival; `whole` is the increment."""
 
-    entries: pl.DataFrame
+    entries: pa.RecordBatch
     out_of_order: list[int]
-    """Positions (`sample`) of readings older than one that was believed before."""
+    """Samples older than one that was believed before."""
 
 
-def counted(entries: pl.DataFrame, mapping: Mapping, carried: Carried) -> Counted:
+def counted(entries: pa.RecordBatch, mapping: Mapping, carried: Carried) -> Counted:
     """Take increments from readings in the order of arrival; `carried` gets the last readings."""
-    steps = _steps(entries.sort("field", maintain_order=True), mapping, carried)
-    odd = steps.filter(~pl.col("usual"))["field"].unique()
-    if not odd.len():
-        _remember(steps, mapping, carried)
-        return Counted(_finished(steps), [])
-    regular = steps.filter(~pl.col("field").is_in(odd.implode()))
-    _remember(regular, mapping, carried)
-    parts, late = [_finished(regular)], []
-    for one in steps.filter(pl.col("field").is_in(odd.implode())).partition_by("field"):
-        walked = _walked(one, mapping, carried)
-        parts.append(walked.entries)
-        late += walked.out_of_order
-    return Counted(pl.concat(parts), late)
+    ordered = entries.take(pc.sort_indices(entries["field"]))
+    increments, usual = _steps(ordered, mapping, carried)
+    walked = ordered["field"].filter(pc.invert(usual)).unique()
+    regular, odd = split(ordered, pc.invert(pc.is_in(ordered["field"], value_set=walked)))
+    if regular.num_rows:
+        _remember(regular, mapping, carried)
+    if not odd.num_rows:
+        return Counted(with_columns(ordered, whole=increments), [])
+    kept = increments.filter(pc.invert(pc.is_in(ordered["field"], value_set=walked)))
+    parts, late = [with_columns(regular, whole=kept)], []
+    for number in walked.to_pylist():
+        one = _walked(odd.filter(pc.equal(odd["field"], number)), number, mapping, carried)
+        parts.append(one.entries)
+        late += one.out_of_order
+    return Counted(pa.concat_batches(parts), late)
 
 
-def _steps(entries: pl.DataFrame, mapping: Mapping, carried: Carried) -> pl.DataFrame:
-    """Add `step` since the reading before, and whether that step is the usual one."""
-    fields = entries["field"].unique(maintain_order=True)
-    last = [carried.counters.get(mapping.keys[number]) for number in fields]
-    base = pl.DataFrame(
-        {
-            "base_time": [None if r is None else r.time for r in last],
-            "base": [None if r is None else r.value for r in last],
-        },
-        schema={"base_time": pl.Int64, "base": pl.Int64},
+def _steps(entries: pa.RecordBatch, mapping: Mapping, carried: Carried) -> tuple[Column, Column]:
+    """Increments, and whether each step is one that needs no look at its surroundings."""
+    field, time, whole = entries["field"], entries["time"], entries["whole"]
+    before_time, before = _before(entries, mapping, carried)
+    size, ignore = mapping.size.take(field), mapping.ignore.take(field)
+    ahead = pc.subtract(whole, before)
+    back = pc.less(ahead, 0)
+    rolled = pc.and_kleene(
+        pc.greater_equal(before, pc.multiply(size.cast(pa.float64()), _HIGH)),
+        pc.less(whole, pc.multiply(size.cast(pa.float64()), _LOW)),
+    ).fill_null(False)  # noqa: FBT003
+    step = case((pc.invert(back), ahead), (rolled, pc.add(ahead, size)), (back, whole), default=0)
+    per_step = mapping.pieces.take(field)
+    pieces = pc.multiply(step.cast(pa.float64(), safe=False), per_step)
+    noise = pc.and_(pc.and_(ignore, back), pc.invert(rolled))
+    follows = pc.and_(
+        pc.and_(pc.greater(time, before_time), pc.invert(noise)),
+        pc.less_equal(pieces, mapping.most.take(field)).fill_null(True),  # noqa: FBT003
     )
-    first = pl.col("field").ne_missing(pl.col("field").shift())
-    return entries.hstack(base[entries["field"].rle_id()]).with_columns(first=first).with_columns(
-        base_time=pl.when("first").then("base_time").otherwise(pl.col("time").shift()),
-        base=pl.when("first").then("base").otherwise(pl.col("whole").shift()),
-    ).with_columns(step=_step(), rolled=_rolled()).with_columns(usual=_usual())  # fmt: skip
+    possible = pc.and_(
+        pc.greater_equal(whole, 0), pc.less(whole, size).fill_null(True)  # noqa: FBT003
+    )
+    usual = pc.and_(pc.and_(possible, pc.equal(per_step, pc.round(per_step))),
+                    pc.coalesce(follows, pc.is_null(before)))  # fmt: skip
+    increments = pc.multiply(step, per_step.cast(pa.int64(), safe=False))
+    return increments, usual
 
 
-def _rolled() -> pl.Expr:
-    size = pl.col("size")
-    near = (pl.col("base") >= size * _HIGH) & (pl.col("whole") < size * _LOW)
-    return near.fill_null(value=False)
-
-
-def _step() -> pl.Expr:
-    """Null: there is no reading before."""
-    ahead = pl.col("whole") - pl.col("base")
+def _before(entries: pa.RecordBatch, mapping: Mapping, carried: Carried) -> tuple[Column, Column]:
+    """Time and value of the reading before each, from `carried` for the first of its field."""
+    field = entries["field"]
+    first = pc.not_equal(field, shifted(field)).fill_null(True)  # noqa: FBT003
+    last = [carried.counters.get(mapping.keys[n]) for n in field.filter(first).to_pylist()]
+    rank = pc.subtract(pc.cumulative_sum(first.cast(pa.int32())), 1)
+    times = pa.array([None if r is None else r.time for r in last], pa.int64()).take(rank)
+    values = pa.array([None if r is None else r.value for r in last], pa.int64()).take(rank)
     return (
-        pl.when(ahead >= 0).then(ahead)
-        .when(_rolled()).then(ahead + pl.col("size"))
-        .when(ahead < 0).then("whole")
-    )  # fmt: skip
-
-
-def _usual() -> pl.Expr:
-    """Later than the reading before, and no case for `_walked`."""
-    noise = pl.col("ignore") & (pl.col("whole") < pl.col("base")) & ~pl.col("rolled")
-    possible = (pl.col("whole") >= 0) & (
-        pl.col("size").is_null() | (pl.col("whole") < pl.col("size"))
+        pc.if_else(first, times, shifted(entries["time"])),
+        pc.if_else(first, values, shifted(entries["whole"])),
     )
-    pieces = pl.col("step") * pl.col("scale")
-    whole_scale = pl.col("scale") == pl.col("scale").round()
-    follows = (pl.col("time") > pl.col("base_time")) & (pieces <= pl.col("high")) & ~noise
-    return possible & whole_scale & pl.when(pl.col("base").is_null()).then(True).otherwise(follows)  # noqa: FBT003
 
 
-def _finished(steps: pl.DataFrame) -> pl.DataFrame:
-    pieces = pl.col("step").fill_null(0) * pl.col("scale").cast(pl.Int64)
-    return steps.with_columns(whole=pieces).drop(_STEP_COLUMNS)
-
-
-_STEP_COLUMNS = ("base_time", "base", "first", "step", "rolled", "usual")
-
-
-def _remember(steps: pl.DataFrame, mapping: Mapping, carried: Carried) -> None:
-    last = steps.filter(pl.col("field").ne_missing(pl.col("field").shift(-1)))
-    for number, time, value in last.select("field", "time", "whole").iter_rows():
+def _remember(entries: pa.RecordBatch, mapping: Mapping, carried: Carried) -> None:
+    field = entries["field"]
+    ends = pa.concat_arrays([pc.not_equal(field[:-1], field[1:]), pa.array([True])])
+    last = entries.select(["field", "time", "whole"]).filter(ends)
+    for number, time, value in zip(*(column.to_pylist() for column in last.columns), strict=True):
         carried.counters[mapping.keys[number]] = Reading(time, value)
 
 
-def _walked(entries: pl.DataFrame, mapping: Mapping, carried: Carried) -> Counted:
+def _walked(
+    entries: pa.RecordBatch, number: int, mapping: Mapping, carried: Carried
+) -> Counted:
     """One field whose readings are not all as usual, reading by reading."""
-    number = entries["field"][0]
     key, mapped = mapping.keys[number], mapping.maps[number]
-    readings = zip(entries["time"], entries["whole"], strict=True)
+    readings = zip(entries["time"].to_pylist(), entries["whole"].to_pylist(), strict=True)
     taken = list(_walk(readings, carried.counters.get(key), mapped))
-    if taken[-1].last is not None:
-        carried.counters[key] = taken[-1].last
-    late = [sample for sample, t in zip(entries["sample"], taken, strict=True) if t.out_of_order]
-    changed = entries.with_columns(
-        whole=pl.Series([t.pieces for t in taken], dtype=pl.Int64),
-        why=pl.Series([t.why for t in taken], dtype=pl.UInt8),
+    last = taken[-1].last
+    if last is not None:
+        carried.counters[key] = last
+    samples = entries["sample"].to_pylist()
+    return Counted(
+        with_columns(
+            entries,
+            whole=pa.array([t.pieces for t in taken], pa.int64()),
+            why=pa.array([int(t.why) for t in taken], pa.uint8()),
+        ),
+        [sample for sample, t in zip(samples, taken, strict=True) if t.out_of_order],
     )
-    return Counted(changed.drop(_STEP_COLUMNS), late)
 
 
 @dataclass(frozen=True)

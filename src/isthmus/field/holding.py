@@ -6,82 +6,72 @@ In a row of `machine_state`, `state` null with `_quality` 2 means: nobody knows 
 
 from bisect import bisect_right
 
-import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from isthmus.base.clock import Micros
 from isthmus.field.carried import Carried, Held
-from isthmus.field.mapping import BlockLayout, Mapping
-
-_BAD = 2
-
-
-def held(
-    name: str,
-    wide: pl.DataFrame,
-    keyed: pl.DataFrame,
-    told: pa.Array | None,
-    pool: pa.Array,
-    block: BlockLayout,
-    mapping: Mapping,
-    carried: Carried,
-) -> pa.Array:
-    """The column of a state, filled where only others are bad; `carried` gets the last states."""
-    number = [column.name for column in block.columns].index(name)
-    changes = keyed.filter(pl.col("column") == number)
-    doubtful = wide.with_row_index("at").filter(pl.col("grade") == _BAD)
-    if doubtful.height:
-        doubtful = doubtful.join(changes, on=["row", "again"], how="anti")
-    known = _Known(name, changes, pool, block, mapping, carried)
-    values = told if told is not None else pa.nulls(wide.height, pa.string())
-    if doubtful.height:
-        filled = values.to_pylist()
-        for at, machine, time in doubtful.select("at", "machine", "time").iter_rows():
-            filled[at] = known.state(machine, time)
-        values = pa.array(filled, pa.string())
-    known.remember()
-    return values
+from isthmus.field.convert import BAD_GRADE
+from isthmus.field.mapping import Mapping
 
 
-class _Known:
-    """What this parcel and the ones before say about one state of every machine."""
+class States:
+    """What this parcel and the ones before it say about one state (`block.field`)."""
 
     def __init__(
-        self, name: str, changes: pl.DataFrame, pool: pa.Array, block: BlockLayout,
-        mapping: Mapping, carried: Carried,
-    ) -> None:  # fmt: skip
-        self.changes = changes.select("machine", "time", "whole").sort("time", maintain_order=True)
+        self, path: str, told: pa.RecordBatch, pool: pa.Array, mapping: Mapping, carried: Carried
+    ) -> None:
+        self.path = path
+        self.told = told
         self.pool = pool
         self.mapping = mapping
         self.carried = carried
-        self.suffix = f"{block.name}.{name}"
-        self.times: dict[int, tuple[list[Micros], list[int | None]]] | None = None
 
-    def state(self, machine: int, time: Micros) -> str | None:
+    def held(
+        self, cells: pa.Array, machine: pa.Array, time: pa.Array, quality: pa.Array
+    ) -> pa.Array:
+        """The column, filled where only others are bad; `carried` gets the last states."""
+        changes = self._changes()
+        doubtful = set(pc.indices_nonzero(pc.equal(quality, BAD_GRADE)).to_pylist())
+        doubtful -= set(self.told["row"].to_pylist()) if doubtful else set()
+        if doubtful:
+            filled = cells.to_pylist()
+            for row in doubtful:
+                filled[row] = self._at(machine[row].as_py(), time[row].as_py(), changes)
+            cells = pa.array(filled, pa.string())
+        self._remember(changes)
+        return cells
+
+    def _changes(self) -> dict[int, list[tuple[Micros, int, int | None]]]:
+        """Per machine: time, order of arrival, position of the name; the latest last."""
+        changes: dict[int, list[tuple[Micros, int, int | None]]] = {}
+        columns = (self.told[n].to_pylist() for n in ("machine", "time", "sample", "whole"))
+        for machine, time, sample, name in zip(*columns, strict=True):
+            changes.setdefault(machine, []).append((time, sample, name))
+        for one in changes.values():
+            one.sort(key=lambda change: change[:2])
+        return changes
+
+    def _at(
+        self, machine: int, time: Micros, changes: dict[int, list[tuple[Micros, int, int | None]]]
+    ) -> str | None:
         """None: it is unknown, or we no longer know what was true that long ago."""
-        if self.times is None:
-            self.times = {}
-            for number, at, value in self.changes.iter_rows():
-                times, values = self.times.setdefault(number, ([], []))
-                times.append(at)
-                values.append(value)
-        times, values = self.times.get(machine, ([], []))
-        before = bisect_right(times, time)
+        ours = changes.get(machine, [])
+        before = bisect_right(ours, time, key=lambda change: change[0])
         if before:
-            return self._name(values[before - 1])
+            return self._name(ours[before - 1][2])
         last = self.carried.held.get(self._key(machine))
         return last.name if last is not None and last.time <= time else None
 
-    def remember(self) -> None:
-        last = self.changes.group_by("machine", maintain_order=True).last()
-        for machine, time, value in last.iter_rows():
-            key = self._key(machine)
-            before = self.carried.held.get(key)
+    def _remember(self, changes: dict[int, list[tuple[Micros, int, int | None]]]) -> None:
+        for machine, ours in changes.items():
+            time, _, name = ours[-1]
+            before = self.carried.held.get(self._key(machine))
             if before is None or before.time <= time:
-                self.carried.held[key] = Held(time, self._name(value))
+                self.carried.held[self._key(machine)] = Held(time, self._name(name))
 
     def _key(self, machine: int) -> str:
-        return f"{self.mapping.machines[machine].as_py()}|{self.suffix}"
+        return f"{self.mapping.machines[machine].as_py()}|{self.path}"
 
-    def _name(self, value: int | None) -> str | None:
-        return None if value is None else self.pool[value].as_py()
+    def _name(self, position: int | None) -> str | None:
+        return None if position is None else self.pool[position].as_py()

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-import polars as pl
 import pyarrow as pa
 
 from isthmus.model.plant import FieldMap, Plant, Source
@@ -20,6 +19,12 @@ ARROW_TYPES: Final[dict[FieldType, pa.DataType]] = {
     "enum": pa.string(),
     "counter": pa.int64(),
 }
+
+
+CLOSE: Final = 1e-9
+"""A scaled value this close to a whole number is one: 0.1 * 30 is not 3 in binary."""
+
+_Codes = tuple[tuple[tuple[str, str], ...] | None, tuple[str, ...] | None]
 
 
 class Kind(IntEnum):
@@ -83,10 +88,29 @@ class Mapping:
     keys: tuple[str, ...]
     """By field number: what carried state calls the field. With the tag: a counter that was moved
     to another tag starts anew."""
-    fields: pl.DataFrame
-    """By field number: everything that `convert` and `counters` need as columns."""
+    kind: pa.Array
+    """By field number, as are all columns down to `most`."""
+    block: pa.Array
+    machine: pa.Array
+    column: pa.Array
+    plain: pa.Array
+    """Taken as it comes: neither scaled nor shifted."""
+    scale: pa.Array
+    offset: pa.Array
+    tolerance: pa.Array
+    low: pa.Array
+    high: pa.Array
+    table: pa.Array
+    max_length: pa.Array
+    size: pa.Array
+    """Of a counter: how many readings it has before it rolls over."""
+    ignore: pa.Array
+    pieces: pa.Array
+    """Of a counter: pieces per step."""
+    most: pa.Array
+    """Of a counter: the largest increment."""
     tags: pa.Array
-    layers: tuple[pl.Series, ...]
+    layers: tuple[pa.Array, ...]
     """Tag position → field number. A tag that feeds several fields has one in several layers."""
     tables: tuple[CodeTable, ...]
     names: pa.Array
@@ -106,7 +130,7 @@ class Mapping:
             source=source.name,
             maps=maps,
             keys=tuple(f"{m.machine}|{m.block}.{m.field}|{m.tag}" for m in maps),
-            fields=_fields(maps, plant, blocks, source.machines, tables),
+            **_columns(maps, plant, blocks, source.machines, tables),
             tags=tags,
             layers=layers,
             tables=tuple(_code_table(*table, names) for table in tables),
@@ -139,29 +163,29 @@ def _names(mapped: FieldMap) -> Iterable[str]:
     return [name for _, name in mapped.codes] if mapped.codes is not None else mapped.names or ()
 
 
-def _layers(maps: tuple[FieldMap, ...]) -> tuple[pa.Array, tuple[pl.Series, ...]]:
+def _layers(maps: tuple[FieldMap, ...]) -> tuple[pa.Array, tuple[pa.Array, ...]]:
     fed: dict[str, list[int]] = {}
     for number, mapped in enumerate(maps):
         if mapped.tag is not None:
             fed.setdefault(mapped.tag, []).append(number)
     depth = max(map(len, fed.values()), default=1)
     layers = tuple(
-        pl.Series(
+        pa.array(
             [numbers[layer] if layer < len(numbers) else None for numbers in fed.values()],
-            dtype=pl.UInt32,
+            pa.int32(),
         )
         for layer in range(depth)
     )
-    return pa.array(fed, pa.string()), layers
+    return pa.array(list(fed), pa.string()), layers
 
 
-def _fields(
+def _columns(
     maps: tuple[FieldMap, ...],
     plant: Plant,
     blocks: tuple[str, ...],
     machines: tuple[str, ...],
-    tables: list[tuple[tuple[tuple[str, str], ...] | None, tuple[str, ...] | None]],
-) -> pl.DataFrame:
+    tables: list[_Codes],
+) -> dict[str, pa.Array]:
     block_of = {name: number for number, name in enumerate(blocks)}
     machine_of = {path: number for number, path in enumerate(machines)}
     column_of = {
@@ -170,38 +194,36 @@ def _fields(
         for number, field in enumerate(plant.blocks[name].fields)
     }
     table_of = {table: number for number, table in enumerate(tables)}
-    return pl.DataFrame(
-        {
-            "field": range(len(maps)),
-            "kind": [int(_kind(m)) for m in maps],
-            "block": [block_of[m.block] for m in maps],
-            "machine": [machine_of[m.machine] for m in maps],
-            "column": [column_of[m.block, m.field] for m in maps],
-            "scale": [m.scale for m in maps],
-            "offset": [m.offset for m in maps],
-            "low": [float("-inf") if m.min is None else m.min for m in maps],
-            "high": [float("inf") if m.max is None else m.max for m in maps],
-            "table": [table_of.get((m.codes, m.names)) for m in maps],
-            "max_length": [m.max_length for m in maps],
-            "size": [_size(m) for m in maps],
-            "ignore": [m.counter is not None and m.counter.decrements == "ignore" for m in maps],
-        },
-        schema={
-            "field": pl.UInt32,
-            "kind": pl.UInt8,
-            "block": pl.UInt16,
-            "machine": pl.UInt32,
-            "column": pl.UInt16,
-            "scale": pl.Float64,
-            "offset": pl.Float64,
-            "low": pl.Float64,
-            "high": pl.Float64,
-            "table": pl.UInt16,
-            "max_length": pl.UInt32,
-            "size": pl.Int64,
-            "ignore": pl.Boolean,
-        },
-    )
+    counters = [m.type == "counter" for m in maps]
+    plain = [c or (m.scale, m.offset) == (1.0, 0.0) for m, c in zip(maps, counters, strict=True)]
+    return {
+        "kind": pa.array([int(_kind(m)) for m in maps], pa.int8()),
+        "block": pa.array([block_of[m.block] for m in maps], pa.int32()),
+        "machine": pa.array([machine_of[m.machine] for m in maps], pa.int32()),
+        "column": pa.array([column_of[m.block, m.field] for m in maps], pa.int32()),
+        "plain": pa.array(plain, pa.bool_()),
+        "scale": pa.array(
+            [1.0 if c else m.scale for m, c in zip(maps, counters, strict=True)], pa.float64()
+        ),
+        "offset": pa.array(
+            [0.0 if c else m.offset for m, c in zip(maps, counters, strict=True)], pa.float64()
+        ),
+        "tolerance": pa.array([0.0 if p else CLOSE for p in plain], pa.float64()),
+        "low": pa.array(
+            [None if c else m.min for m, c in zip(maps, counters, strict=True)], pa.float64()
+        ),
+        "high": pa.array(
+            [None if c else m.max for m, c in zip(maps, counters, strict=True)], pa.float64()
+        ),
+        "table": pa.array([table_of.get((m.codes, m.names)) for m in maps], pa.int32()),
+        "max_length": pa.array([m.max_length for m in maps], pa.int32()),
+        "size": pa.array([_size(m) for m in maps], pa.int64()),
+        "ignore": pa.array(
+            [m.counter is not None and m.counter.decrements == "ignore" for m in maps], pa.bool_()
+        ),
+        "pieces": pa.array([m.scale for m in maps], pa.float64()),
+        "most": pa.array([m.max for m in maps], pa.float64()),
+    }
 
 
 def _size(mapped: FieldMap) -> int | None:
@@ -219,8 +241,8 @@ def _code_table(
     return CodeTable(
         texts=pa.array([code for code, _ in pairs], pa.string()),
         text_names=pa.array([position[name] for _, name in pairs], pa.int64()),
-        numbers=pa.array(numbers, pa.float64()),
-        number_names=pa.array(numbers.values(), pa.int64()),
+        numbers=pa.array(list(numbers), pa.float64()),
+        number_names=pa.array(list(numbers.values()), pa.int64()),
     )
 
 

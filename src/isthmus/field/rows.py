@@ -1,14 +1,16 @@
 """Entries become rows of blocks: one per machine and device time, null where nothing came."""
 
+from collections import Counter
 from collections.abc import Mapping as Cells
 from collections.abc import Sequence
 
-import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from isthmus.base.clock import Micros
 from isthmus.field.carried import Carried
-from isthmus.field.holding import held
+from isthmus.field.columns import single, with_columns
+from isthmus.field.holding import States
 from isthmus.field.mapping import ARROW_TYPES, BlockLayout, Column, Mapping, layout
 from isthmus.field.rules import StateChange
 from isthmus.flow.parcel import TIME, Rows
@@ -19,17 +21,18 @@ UNKNOWN = 2
 
 
 def rows_of(
-    entries: pl.DataFrame, pool: pa.Array, changes: Sequence[StateChange],
+    entries: pa.RecordBatch, pool: pa.Array, changes: Sequence[StateChange],
     mapping: Mapping, carried: Carried,
 ) -> list[Rows]:  # fmt: skip
-    """Rows per block, in the order in which their first sample came."""
-    present = set(entries["block"].unique()) if entries.height else set()
+    """Rows per block: those that samples brought, then those that rules derived."""
+    block_of = mapping.block.take(entries["field"])
+    present = set(block_of.unique().to_pylist())
     found = []
     for number, block in enumerate(mapping.blocks):
         derived = [change for change in changes if change.derived.block == block.name]
         tables = []
         if number in present:
-            ours = entries.filter(pl.col("block") == number) if len(present) > 1 else entries
+            ours = entries if len(present) == 1 else entries.filter(pc.equal(block_of, number))
             tables.append(_block_table(ours, pool, block, mapping, carried))
         if derived:
             tables.append(_derived_table(derived, block, mapping.source))
@@ -65,62 +68,69 @@ def block_schema(block: BlockLayout) -> pa.Schema:
 
 
 def _block_table(
-    entries: pl.DataFrame, pool: pa.Array, block: BlockLayout, mapping: Mapping, carried: Carried
+    entries: pa.RecordBatch, pool: pa.Array, block: BlockLayout, mapping: Mapping, carried: Carried
 ) -> pa.Table:
-    keyed, keys = _keyed(entries, len(mapping.fields))
-    here = set(keyed["column"].unique())
-    wide = keyed.group_by(keys, maintain_order=True).agg(
-        pl.col(*({"row", "again"} - set(keys)), "machine", "time").first(),
-        pl.col("received").max(),
-        pl.col("taken").sum(),
-        pl.col("grade").max(),
-        *(_cell(column, n, alone=len(here) == 1) for n, column in enumerate(block.columns)
-          if n in here),
-    )  # fmt: skip
-    texts = {c.name: _text(wide, c, pool) for c in block.columns if c.name in wide.columns}
-    for name in block.holds:
-        texts[name] = held(name, wide, keyed, texts.get(name), pool, block, mapping, carried)
+    row, height = _row_of(entries, mapping)
+    column = mapping.column.take(entries["field"])
+    entries = with_columns(entries, row=row, machine=mapping.machine.take(entries["field"]))
+    machine = pc.scatter(entries["machine"], row, max_index=height - 1)
+    time = pc.scatter(entries["time"], row, max_index=height - 1)
+    sums = pa.table(entries.select(["row", "received", "taken", "grade"])).group_by(
+        "row", use_threads=False
+    ).aggregate([("received", "max"), ("taken", "sum"), ("grade", "max")])  # fmt: skip
+    quality = single(sums["grade_max"])
+    own = []
+    for number, kind in enumerate(block.columns):
+        told = entries.filter(pc.equal(column, number))
+        cells = _cells(told, kind, pool, height)
+        if kind.name in block.holds:
+            known = States(f"{block.name}.{kind.name}", told, pool, mapping, carried)
+            cells = known.held(cells, machine, time, quality)
+        own.append(cells)
     columns = [
-        mapping.machines.take(wide["machine"].to_arrow()),
-        _times(wide["time"]),
-        *(texts.get(c.name, pa.nulls(wide.height, ARROW_TYPES[c.type])) for c in block.columns),
-        _repeat(mapping.source, wide.height),
-        _times(wide["received"]),
-        wide["taken"].cast(pl.Int32).to_arrow(),
-        wide["grade"].to_arrow(),
+        mapping.machines.take(machine),
+        time.cast(TIME),
+        *own,
+        _repeat(mapping.source, height),
+        single(sums["received_max"]).cast(TIME),
+        single(sums["taken_sum"]).cast(pa.int32()),
+        quality,
     ]
     return pa.table(columns, schema=block_schema(block))
 
 
-def _keyed(entries: pl.DataFrame, fields: int) -> tuple[pl.DataFrame, list[str]]:
-    """What makes a row. A field told twice at one device time makes two rows: nothing is lost.
+def _row_of(entries: pa.RecordBatch, mapping: Mapping) -> tuple[pa.Array, int]:
+    """Which row each entry goes into, in the order of their first entries.
 
-    One integer instead of two columns groups twice as fast. It wraps around, but two keys of one
-    parcel only meet if its times are decades apart.
+    A field told twice at one device time makes two rows: nothing is lost. One integer as a key
+    is much faster than two columns; it wraps around, but two keys of one parcel could only meet
+    if its times were decades apart.
     """
-    keyed = entries.with_columns(
-        row=pl.col("time") * fields + pl.col("machine"),
-        cell=pl.col("time") * fields + pl.col("field"),
-        again=pl.lit(0, pl.UInt32),
-    )
-    if keyed["cell"].n_unique() == keyed.height:
-        return keyed, ["row"]
-    again = pl.int_range(pl.len(), dtype=pl.UInt32).over("cell")
-    return keyed.with_columns(again=again), ["row", "again"]
+    span = max(len(mapping.maps), len(mapping.machines))
+    times = pc.multiply(entries["time"], span)
+    machine = mapping.machine.take(entries["field"]).cast(pa.int64())
+    rows = pc.add(times, machine).dictionary_encode()
+    cells = pc.add(times, entries["field"].cast(pa.int64()))
+    if pc.count_distinct(cells).as_py() == len(cells):
+        return rows.indices, len(rows.dictionary)
+    told: Counter[int] = Counter()
+    again = []
+    for cell in cells.to_pylist():
+        again.append(told[cell])
+        told[cell] += 1
+    numbered = pc.add(pc.multiply(rows.indices.cast(pa.int64()), max(again) + 1), pa.array(again))
+    rows = numbered.dictionary_encode()
+    return rows.indices, len(rows.dictionary)
 
 
-def _cell(column: Column, number: int, *, alone: bool) -> pl.Expr:
-    value = pl.col("amount" if column.type == "number" else "whole")
-    if alone:
-        return value.first().alias(column.name)
-    return value.filter(pl.col("column") == number).first().alias(column.name)
-
-
-def _text(wide: pl.DataFrame, column: Column, pool: pa.Array) -> pa.Array:
-    values = wide[column.name].to_arrow()
+def _cells(told: pa.RecordBatch, column: Column, pool: pa.Array, height: int) -> pa.Array:
+    if not told.num_rows:
+        return pa.nulls(height, ARROW_TYPES[column.type])
+    values = told["amount" if column.type == "number" else "whole"]
+    cells = pc.scatter(values, told["row"], max_index=height - 1)
     if column.type in ("enum", "text"):
-        return pool.take(values)
-    return values.cast(ARROW_TYPES[column.type])
+        return pool.take(cells)
+    return cells.cast(ARROW_TYPES[column.type])
 
 
 def _derived_table(changes: Sequence[StateChange], block: BlockLayout, source: str) -> pa.Table:
@@ -161,10 +171,6 @@ def _bare_rows(
         pa.array(quality, pa.int16()),
     ]  # fmt: skip
     return pa.table(columns, schema=block_schema(block))
-
-
-def _times(series: pl.Series) -> pa.Array:
-    return series.to_arrow().cast(TIME)
 
 
 def _repeat(value: str, times: int) -> pa.Array:

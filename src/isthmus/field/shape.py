@@ -8,13 +8,13 @@ all rows add up to `shaped`.
 
 from collections.abc import Iterator
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from isthmus.base.clock import HOUR, MINUTE, Micros
 from isthmus.field.carried import Carried, Held, Pulses, StateError, decode, encode
-from isthmus.field.convert import converted, graded
+from isthmus.field.columns import Column, single, split, with_columns
+from isthmus.field.convert import BAD_GRADE, converted, graded, no_entries
 from isthmus.field.counters import counted
 from isthmus.field.mapping import Kind, Mapping
 from isthmus.field.quarantine import Why, quarantined
@@ -37,17 +37,17 @@ def shape(samples: pa.Table, mapping: Mapping, state: bytes | None, *, now: Micr
     carried = decode(state)
     parts = []
     if samples.num_rows:
-        tags, frame = _frame(samples, mapping)
-        parts = [_shape_hour(hour, tags, part, mapping, carried) for hour, part in _by_hour(frame)]
+        tags, batch = _batch(samples, mapping)
+        parts = [_shape_hour(hour, tags, part, mapping, carried) for hour, part in _by_hour(batch)]
     silence = [c for d in mapping.derived for c in changes(d, (), carried, now)]
     rows = [rows for part in parts for rows in part.rows]
-    rows += rows_of(_NO_ENTRIES, mapping.names, silence, mapping, carried)
-    after = encode(carried)
+    if silence:
+        rows += rows_of(no_entries(), mapping.names, silence, mapping, carried)
     return Shaped(
         rows=_joined(rows),
         quarantined=[entry for part in parts for entry in part.quarantined],
         counts=[count for part in parts for count in part.counts],
-        state=after,
+        state=encode(carried),
     )
 
 
@@ -73,112 +73,120 @@ def resume(
     )
 
 
-def _frame(samples: pa.Table, mapping: Mapping) -> tuple[list[str], pl.DataFrame]:
+def _batch(samples: pa.Table, mapping: Mapping) -> tuple[list[str], pa.RecordBatch]:
     """The samples with `tag` as a number into the returned names, and its place in the mapping."""
-    tags = samples["tag"].combine_chunks().dictionary_encode()
-    number = pl.Series("tag", tags.indices, dtype=pl.UInt32)
-    position = pl.Series(pc.index_in(tags.dictionary, value_set=mapping.tags), dtype=pl.UInt32)
-    frame = pl.DataFrame(
-        [
-            pl.int_range(samples.num_rows, dtype=pl.UInt32, eager=True).alias("sample"),
-            number,
-            position.gather(number).alias("position"),
-            pl.Series("time", samples["device_time"].cast(pa.int64())),
-            pl.Series("received", samples["received_time"].cast(pa.int64())),
-            pl.Series("number", samples["number"]),
-            pl.Series("text", samples["text"]),
-            pl.Series("quality", samples["quality"]),
-        ]
-    )
-    return tags.dictionary.to_pylist(), frame
+    tags = single(samples["tag"]).dictionary_encode()
+    position = pc.index_in(tags.dictionary, value_set=mapping.tags)
+    columns = {
+        "sample": pa.array(range(samples.num_rows), pa.int32()),
+        "tag": tags.indices,
+        "position": position.take(tags.indices),
+        "time": single(samples["device_time"]).cast(pa.int64()),
+        "received": single(samples["received_time"]).cast(pa.int64()),
+        "number": single(samples["number"]),
+        "text": single(samples["text"]),
+        "quality": single(samples["quality"]),
+    }
+    return tags.dictionary.to_pylist(), pa.record_batch(columns)
 
 
-def _by_hour(frame: pl.DataFrame) -> Iterator[tuple[Micros, pl.DataFrame]]:
+def _by_hour(batch: pa.RecordBatch) -> Iterator[tuple[Micros, pa.RecordBatch]]:
     """The ledger counts by hour of arrival, so no row may mix two of them."""
-    hours = frame["received"] // HOUR
-    if hours.min() == hours.max():
-        yield hours[0] * HOUR, frame
+    received = batch["received"]
+    bounds = pc.min_max(received).as_py()
+    if bounds["min"] // HOUR == bounds["max"] // HOUR:
+        yield bounds["min"] // HOUR * HOUR, batch
         return
-    for hour in hours.unique(maintain_order=True):
-        yield hour * HOUR, frame.filter(hours == hour)
+    hours = pc.divide(received, HOUR)
+    for hour in hours.unique().to_pylist():
+        yield hour * HOUR, batch.filter(pc.equal(hours, hour))
 
 
 def _shape_hour(
-    hour: Micros, tags: list[str], samples: pl.DataFrame, mapping: Mapping, carried: Carried
+    hour: Micros, tags: list[str], samples: pa.RecordBatch, mapping: Mapping, carried: Carried
 ) -> Shaped:
     checked = graded(samples)
-    entries, pool = converted(_entries(checked, mapping), mapping)
+    entries = _entries(checked, mapping)
+    if not entries.num_rows:
+        return Shaped(counts=_counts(hour, checked, [], [], tags, mapping.source))
+    entries, pool = converted(entries, mapping)
     entries, out_of_order = _count_up(entries, mapping, carried)
-    fine = _first_values(entries.filter(pl.col("why") == 0), mapping, carried)
-    broken = entries.filter(pl.col("why") > 0)
+    fine, broken = split(entries, pc.equal(entries["why"], 0))
+    fine = _first_values(fine, mapping, carried)
     derived = _derived_changes(fine, mapping, carried)
+    lost = _lost(broken, fine)
     return Shaped(
         rows=rows_of(_taken_once(fine, mapping), pool, derived, mapping, carried),
         quarantined=_quarantined(broken, samples, tags, mapping),
-        counts=_counts(hour, checked, _lost(broken, fine), out_of_order, tags, mapping.source),
+        counts=_counts(hour, checked, lost, out_of_order, tags, mapping.source),
     )
 
 
-def _entries(samples: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
+def _entries(samples: pa.RecordBatch, mapping: Mapping) -> pa.RecordBatch:
     """One entry per sample and field that it feeds."""
-    needed = samples.select("sample", "time", "received", "number", "text", "grade", "why")
+    needed = samples.select(["sample", "time", "received", "number", "text", "grade", "why"])
     layers = []
     for layer in mapping.layers:
-        fields = layer.gather(samples["position"])
-        known = fields.is_not_null()
-        if known.all():
-            layers.append(needed.hstack(mapping.fields[fields]))
+        fields = layer.take(samples["position"])
+        if fields.null_count:
+            layers.append(
+                needed.filter(fields.is_valid()).append_column("field", fields.drop_null())
+            )
         else:
-            layers.append(needed.filter(known).hstack(mapping.fields[fields.drop_nulls()]))
-    return layers[0] if len(layers) == 1 else pl.concat(layers)
+            layers.append(needed.append_column("field", fields))
+    return layers[0] if len(layers) == 1 else pa.concat_batches(layers)
 
 
 def _count_up(
-    entries: pl.DataFrame, mapping: Mapping, carried: Carried
-) -> tuple[pl.DataFrame, list[int]]:
-    reading = (pl.col("kind") == Kind.COUNTER) & (pl.col("why") == 0) & (pl.col("grade") < _BAD)
-    is_reading = entries.select(reading.alias("reading"))["reading"]
-    if not is_reading.any():
+    entries: pa.RecordBatch, mapping: Mapping, carried: Carried
+) -> tuple[pa.RecordBatch, list[int]]:
+    usable = pc.and_(pc.equal(entries["why"], 0), pc.less(entries["grade"], BAD_GRADE))
+    counter = pc.equal(mapping.kind.take(entries["field"]), Kind.COUNTER)
+    readings, others = split(entries, pc.and_(usable, counter))
+    if not readings.num_rows:
         return entries, []
-    up = counted(entries.filter(is_reading), mapping, carried)
-    return pl.concat([entries.filter(~is_reading), up.entries]), up.out_of_order
+    up = counted(readings, mapping, carried)
+    return pa.concat_batches([others, up.entries]), up.out_of_order
 
 
-def _first_values(fine: pl.DataFrame, mapping: Mapping, carried: Carried) -> pl.DataFrame:
+def _first_values(fine: pa.RecordBatch, mapping: Mapping, carried: Carried) -> pa.RecordBatch:
     """What was true before the source was lost and still is holds from the reopening on."""
     if not carried.awaited:
         return fine
-    first = fine.unique("field", keep="first", maintain_order=True).select("field", "sample")
-    awaited = [mapping.keys[number] in carried.awaited for number in first["field"]]
-    first = first.filter(pl.Series(awaited, dtype=pl.Boolean))
-    carried.awaited -= {mapping.keys[number] for number in first["field"]}
-    old = (pl.col("time") <= carried.unknown_since) & pl.col("first").is_not_null()
-    marked = fine.join(
-        first.with_columns(first=True), on=["field", "sample"], how="left", maintain_order="left"
-    )
-    time = pl.when(old).then(carried.opened).otherwise("time")
-    return marked.with_columns(time=time).drop("first")
+    times = fine["time"].to_pylist()
+    order = sorted(range(fine.num_rows), key=fine["sample"].to_pylist().__getitem__)
+    fields = fine["field"].to_pylist()
+    for at in order:
+        key = mapping.keys[fields[at]]
+        if key in carried.awaited:
+            carried.awaited.remove(key)
+            if times[at] <= carried.unknown_since:
+                times[at] = carried.opened
+    return with_columns(fine, time=pa.array(times, pa.int64()))
 
 
-def _taken_once(fine: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
+def _taken_once(fine: pa.RecordBatch, mapping: Mapping) -> pa.RecordBatch:
     """`taken` adds up to the number of samples, however many fields one of them feeds."""
-    taken = pl.lit(1, pl.Int32)
-    if len(mapping.layers) > 1:
-        taken = pl.col("sample").is_first_distinct().cast(pl.Int32)
-    return fine.with_columns(taken=taken)
+    if len(mapping.layers) == 1:
+        return fine.append_column("taken", pa.repeat(pa.scalar(1, pa.int32()), fine.num_rows))
+    met: set[int] = set()
+    taken = []
+    for sample in fine["sample"].to_pylist():
+        taken.append(int(sample not in met))
+        met.add(sample)
+    return fine.append_column("taken", pa.array(taken, pa.int32()))
 
 
 def _derived_changes(
-    fine: pl.DataFrame, mapping: Mapping, carried: Carried
+    fine: pa.RecordBatch, mapping: Mapping, carried: Carried
 ) -> list[StateChange]:
-    if not mapping.derived or not fine.height:
+    if not mapping.derived:
         return []
-    watched = pl.Series([d.pulses for d in mapping.derived], dtype=pl.UInt32).unique()
+    watched = pa.array({d.pulses for d in mapping.derived}, pa.int32())
+    seen = fine.filter(pc.is_in(fine["field"], value_set=watched)).sort_by("sample")
     readings: dict[int, list[Pulse]] = {}
-    seen = fine.filter(pl.col("field").is_in(watched.implode())).sort("sample")
-    for number, time, received, pieces in seen.select(
-        "field", "time", "received", "whole"
-    ).iter_rows():
+    columns = (seen[name].to_pylist() for name in ("field", "time", "received", "whole"))
+    for number, time, received, pieces in zip(*columns, strict=True):
         readings.setdefault(number, []).append(Pulse(time, received, pieces))
     return [
         change
@@ -189,46 +197,53 @@ def _derived_changes(
 
 
 def _quarantined(
-    broken: pl.DataFrame, samples: pl.DataFrame, tags: list[str], mapping: Mapping
+    broken: pa.RecordBatch, samples: pa.RecordBatch, tags: list[str], mapping: Mapping
 ) -> list[Quarantined]:
-    if not broken.height:
+    if not broken.num_rows:
         return []
-    raw = samples.select("sample", "tag", "time", "received", "number", "text")
-    told = broken.select("sample", "field", "why").join(raw, on="sample", maintain_order="left")
+    raw = samples.take(pc.index_in(broken["sample"], value_set=samples["sample"]))
+    told = (raw[name].to_pylist() for name in ("time", "received", "number", "text"))
+    names = [tags[tag] for tag in raw["tag"].to_pylist()]
+    fields, whys = broken["field"].to_pylist(), broken["why"].to_pylist()
     return [
-        quarantined(mapping.source, tags[tag], mapping.maps[field], Why(why), *values)
-        for _, field, why, tag, *values in told.iter_rows()
+        quarantined(mapping.source, tag, mapping.maps[field], Why(why), *values)
+        for tag, field, why, *values in zip(names, fields, whys, *told, strict=True)
     ]
 
 
-def _lost(broken: pl.DataFrame, fine: pl.DataFrame) -> pl.Series:
+def _lost(broken: pa.RecordBatch, fine: pa.RecordBatch) -> list[int]:
     """Samples that no field could take."""
-    lost = broken["sample"].unique()
-    return lost.filter(~lost.is_in(fine["sample"].implode())) if lost.len() else lost
+    if not broken.num_rows:
+        return []
+    return sorted(set(broken["sample"].to_pylist()) - set(fine["sample"].to_pylist()))
 
 
 def _counts(
     hour: Micros,
-    samples: pl.DataFrame,
-    lost: pl.Series,
+    samples: pa.RecordBatch,
+    lost: list[int],
     out_of_order: list[int],
     tags: list[str],
     source: str,
 ) -> list[Count]:
-    unmapped = samples["position"].is_null()
-    late = samples["received"] - samples["time"] > LATE
-    if out_of_order:
-        late |= samples["sample"].is_in(out_of_order)
-    quarantined = samples["sample"].is_in(lost.implode()) & ~unmapped
-    fates = samples.select("tag", "grade").with_columns(
-        unmapped=unmapped, late=late, quarantined=quarantined
+    late = pc.greater(pc.subtract(samples["received"], samples["time"]), LATE)
+    fates = pa.table(
+        {
+            "tag": samples["tag"],
+            "good": pc.equal(samples["grade"], 0),
+            "uncertain": pc.equal(samples["grade"], 1),
+            "unmapped": samples["position"].is_null(),
+            "quarantined": _among(lost, samples),
+            "late": pc.or_(late, _among(out_of_order, samples)),
+        }
     )
-    per_tag = fates.group_by("tag", maintain_order=True).agg(
-        pl.len(),
-        (pl.col("grade") == 0).sum().alias("good"),
-        (pl.col("grade") == 1).sum().alias("uncertain"),
-        pl.col("unmapped", "quarantined", "late").sum(),
-    )
+    sums = [(name, "sum") for name in fates.column_names[1:]]
+    per_tag = fates.group_by("tag", use_threads=False).aggregate([("tag", "count"), *sums])
+    columns = (
+        per_tag[name].to_pylist()
+        for name in ("tag", "tag_count", "good_sum", "uncertain_sum", "unmapped_sum",
+                     "quarantined_sum", "late_sum")
+    )  # fmt: skip
     return [
         Count(
             source=source,
@@ -243,8 +258,16 @@ def _counts(
             late=late,
             shaped=received - unmapped - quarantined,
         )
-        for tag, received, good, uncertain, unmapped, quarantined, late in per_tag.iter_rows()
+        for tag, received, good, uncertain, unmapped, quarantined, late in zip(
+            *columns, strict=True
+        )
     ]
+
+
+def _among(chosen: list[int], samples: pa.RecordBatch) -> Column:
+    if not chosen:
+        return pa.repeat(pa.scalar(False), samples.num_rows)  # noqa: FBT003
+    return pc.is_in(samples["sample"], value_set=pa.array(chosen, pa.int32()))
 
 
 def _joined(rows: list[Rows]) -> list[Rows]:
@@ -253,7 +276,3 @@ def _joined(rows: list[Rows]) -> list[Rows]:
     for part in rows:
         tables.setdefault(part.name, []).append(part.table)
     return [Rows(name, pa.concat_tables(parts)) for name, parts in tables.items()]
-
-
-_BAD = 2
-_NO_ENTRIES = pl.DataFrame()

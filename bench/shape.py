@@ -1,0 +1,136 @@
+"""How many samples a second `shape` turns into rows, by size of the parcel, in one process.
+
+`python bench/shape.py` prints the result and writes it to bench/results/shape.json.
+"""
+
+import json
+import os
+import platform
+import random
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from isthmus.base.clock import Micros, iso
+from isthmus.field.shape import Mapping, shape
+from isthmus.flow.parcel import SAMPLES_SCHEMA, Shaped
+from isthmus.model.plant import FieldMap, Machine, Plant, Source
+from isthmus.model.spec.block import Block
+from isthmus.model.spec.machine_type import Counter
+from isthmus.model.spec.site import SourceSpec
+
+MACHINES = 20
+START = 1_794_902_400_000_000
+SIZES = (50, 500, 10_000)
+SECONDS = 3.0
+PACKML = tuple((str(n), name) for n, name in enumerate(("stopped", "idle", "held", "execute")))
+
+
+def fields(path: str) -> tuple[FieldMap, ...]:
+    """Like an injection moulding machine: a state, two counters, four process values, a text."""
+    name = path.rsplit("/", 1)[-1]
+    return (
+        FieldMap(path, "machine_state", "state", "enum", f"ns=4;s={name}.State", codes=PACKML),
+        FieldMap(path, "part_count", "good", "counter", f"ns=4;s={name}.Good",
+                 counter=Counter(bits=16)),
+        FieldMap(path, "part_count", "scrap", "counter", f"ns=4;s={name}.Scrap",
+                 counter=Counter(bits=16)),
+        FieldMap(path, "cycle", "melt_temp", "number", f"ns=4;s={name}.MeltTemp",
+                 scale=5 / 9, offset=-160 / 9, min=0.0, max=400.0),
+        FieldMap(path, "cycle", "pressure", "number", f"ns=4;s={name}.Pressure", scale=0.1),
+        FieldMap(path, "cycle", "cushion", "number", f"ns=4;s={name}.Cushion"),
+        FieldMap(path, "cycle", "cavities", "integer", f"ns=4;s={name}.Cavities"),
+        FieldMap(path, "cycle", "program", "text", f"ns=4;s={name}.Program"),
+    )  # fmt: skip
+
+
+def plant() -> tuple[Source, Plant]:
+    paths = tuple(f"acme/hamburg/moulding/line-1/im-{n:02d}" for n in range(MACHINES))
+    machines = {
+        path: Machine(path, "", "hamburg", "moulding", "line-1", "im", "im", fields(path),
+                      ("machine_state", "part_count", "cycle"), None, (), "Europe/Berlin", 120, 1.3)
+        for path in paths
+    }  # fmt: skip
+    tags = tuple(m.tag or "" for machine in machines.values() for m in machine.maps)
+    source = Source("im", "hamburg", SourceSpec(kind="opcua"), tags, paths)
+    blocks: dict[str, Block] = {}
+    for name in ("machine_state", "part_count", "cycle"):
+        kinds = {m.field: {"type": m.type} for m in fields(paths[0]) if m.block == name}
+        if name == "machine_state":
+            kinds["state"]["values"] = "packml"
+        blocks[name] = Block.model_validate({"block": name, "version": 1, "fields": kinds})
+    return source, Plant("acme", "", "UTC", "en", {}, machines, {"im": source}, {}, blocks, {}, {}, {})
+
+
+def parcel(source: Source, size: int, first: int, seed: random.Random) -> pa.Table:
+    """Each device time brings all eight values of one machine."""
+    rows = []
+    for n in range(size):
+        number = first + n
+        tag = source.tags[number % len(source.tags)]
+        at: Micros = START + (number // 8) * 1_000
+        rows.append(_sample(tag, at, number, seed))
+    return pa.Table.from_pylist(rows, SAMPLES_SCHEMA)
+
+
+def _sample(tag: str, at: Micros, number: int, seed: random.Random) -> dict[str, object]:
+    kind = tag.rsplit(".", 1)[-1]
+    count = float(number // (8 * MACHINES) % 65_536)
+    value: float | None = {
+        "State": float(seed.randrange(4)), "Good": count, "Scrap": count,
+        "MeltTemp": seed.uniform(380, 460), "Cavities": 4.0, "Program": None,
+    }.get(kind, seed.random())  # fmt: skip
+    text = "MOULD-4711" if kind == "Program" else None
+    return {"tag": tag, "device_time": at, "received_time": at + 20_000, "number": value,
+            "text": text, "quality": 0}  # fmt: skip
+
+
+def measure(size: int) -> dict[str, float]:
+    source, whole = plant()
+    mapping = Mapping.of(source, whole)
+    seed = random.Random(1)
+    count = max(8, 40_000 // size)
+    parcels = [parcel(source, size, n * size, seed) for n in range(count)]
+    took, state = [], None
+    end = time.perf_counter() + SECONDS
+    while time.perf_counter() < end:
+        state = None
+        for table in parcels:
+            before = time.perf_counter()
+            shaped: Shaped = shape(table, mapping, state, now=START)
+            took.append(time.perf_counter() - before)
+            state = shaped.state
+            assert not shaped.quarantined
+    took.sort()
+    median = took[len(took) // 2]
+    return {
+        "samples_per_parcel": size,
+        "samples_per_second": round(size / median),
+        "median_ms": round(median * 1e3, 3),
+        "p99_ms": round(took[int(len(took) * 0.99)] * 1e3, 3),
+    }
+
+
+def main() -> None:
+    result = {
+        "what": "samples/s through shape: 20 machines × 8 tags, 3 blocks, 40 counters",
+        "at": iso(time.time_ns() // 1_000),
+        "machine": {
+            "cores": os.cpu_count(), "system": platform.system(), "arch": platform.machine(),
+            "python": platform.python_version(), "polars": pl.__version__,
+            "pyarrow": pa.__version__,
+        },
+        "results": [measure(size) for size in SIZES],
+    }  # fmt: skip
+    text = json.dumps(result, indent=2)
+    print(text)
+    folder = Path(__file__).parent / "results"
+    folder.mkdir(exist_ok=True)
+    (folder / "shape.json").write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
