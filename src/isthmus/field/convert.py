@@ -74,7 +74,7 @@ def converted(entries: pa.RecordBatch, mapping: Mapping) -> tuple[pa.RecordBatch
 
 
 def no_entries() -> pa.RecordBatch:
-    kinds = (pa.int32(), pa.int32(), pa.int64(), pa.int64(), pa.int16(), pa.float64(),
+    kinds = (pa.int64(), pa.int32(), pa.int64(), pa.int64(), pa.int16(), pa.float64(),
              pa.int64(), pa.uint8())  # fmt: skip
     schema = pa.schema(list(zip(_ENTRY, kinds, strict=True)))
     return pa.RecordBatch.from_pylist([], schema)
@@ -183,7 +183,7 @@ def _texts(entries: pa.RecordBatch, mapping: Mapping, first: int) -> pa.RecordBa
     usable = _usable(entries)
     limit = mapping.max_length.take(entries["field"])
     long = pc.and_(usable, pc.greater(pc.utf8_length(entries["text"]), limit))
-    position = pa.array(range(first, first + entries.num_rows), pa.int64())
+    position = pa.arange(first, first + entries.num_rows)
     return with_columns(
         entries,
         amount=pa.nulls(entries.num_rows, pa.float64()),

@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from typing import Final
 
 import pyarrow as pa
 
+from isthmus.flow.parcel import TIME
 from isthmus.model.plant import FieldMap, Plant, Source
 from isthmus.model.spec.block import FieldType
 from isthmus.model.spec.machine_type import PulseRule
@@ -55,6 +57,21 @@ class BlockLayout:
     holds: tuple[str, ...] = ()
     """States that another field's bad sample must not make unknown (see `holding`)."""
 
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The columns of a block's rows before the log adds its own."""
+        return pa.schema(
+            [
+                ("machine", pa.string()),
+                ("time", TIME),
+                *((column.name, ARROW_TYPES[column.type]) for column in self.columns),
+                ("_source", pa.string()),
+                ("_received", TIME),
+                ("_samples", pa.int32()),
+                ("_quality", pa.int16()),
+            ]
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class CodeTable:
@@ -93,6 +110,8 @@ class Mapping:
     block: pa.Array
     machine: pa.Array
     column: pa.Array
+    place: pa.Array
+    """The same for all fields of one machine in one block."""
     plain: pa.Array
     """Taken as it comes: neither scaled nor shifted."""
     scale: pa.Array
@@ -194,6 +213,7 @@ def _columns(
         for number, field in enumerate(plant.blocks[name].fields)
     }
     table_of = {table: number for number, table in enumerate(tables)}
+    places = {place: n for n, place in enumerate(dict.fromkeys((m.block, m.machine) for m in maps))}
     counters = [m.type == "counter" for m in maps]
     plain = [c or (m.scale, m.offset) == (1.0, 0.0) for m, c in zip(maps, counters, strict=True)]
     return {
@@ -201,6 +221,9 @@ def _columns(
         "block": pa.array([block_of[m.block] for m in maps], pa.int32()),
         "machine": pa.array([machine_of[m.machine] for m in maps], pa.int32()),
         "column": pa.array([column_of[m.block, m.field] for m in maps], pa.int32()),
+        "place": pa.array(
+            [places[m.block, m.machine] for m in maps], pa.int64()
+        ),
         "plain": pa.array(plain, pa.bool_()),
         "scale": pa.array(
             [1.0 if c else m.scale for m, c in zip(maps, counters, strict=True)], pa.float64()

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping as Cells
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,20 +26,16 @@ def rows_of(
     mapping: Mapping, carried: Carried,
 ) -> list[Rows]:  # fmt: skip
     """Rows per block: those that samples brought, then those that rules derived."""
-    block_of = mapping.block.take(entries["field"])
-    present = set(block_of.unique().to_pylist())
-    found = []
-    for number, block in enumerate(mapping.blocks):
+    tables: dict[str, list[pa.Table]] = {}
+    if entries.num_rows:
+        for block, table in _told(entries, pool, mapping, carried):
+            tables.setdefault(block, []).append(table)
+    for block in mapping.blocks:
         derived = [change for change in changes if change.derived.block == block.name]
-        tables = []
-        if number in present:
-            ours = entries if len(present) == 1 else entries.filter(pc.equal(block_of, number))
-            tables.append(_block_table(ours, pool, block, mapping, carried))
         if derived:
-            tables.append(_derived_table(derived, block, mapping.source))
-        if tables:
-            found.append(Rows(block.name, pa.concat_tables(tables)))
-    return found
+            table = _derived_table(derived, block, mapping.source)
+            tables.setdefault(block.name, []).append(table)
+    return [Rows(block, pa.concat_tables(parts)) for block, parts in tables.items()]
 
 
 def unknown_rows(source: Source, plant: Plant, at: Micros) -> list[Rows]:
@@ -54,63 +51,75 @@ def unknown_rows(source: Source, plant: Plant, at: Micros) -> list[Rows]:
     ]  # fmt: skip
 
 
-def block_schema(block: BlockLayout) -> pa.Schema:
-    """The columns of a block's rows before the log adds its own."""
-    return pa.schema([
-        ("machine", pa.string()),
-        ("time", TIME),
-        *((column.name, ARROW_TYPES[column.type]) for column in block.columns),
-        ("_source", pa.string()),
-        ("_received", TIME),
-        ("_samples", pa.int32()),
-        ("_quality", pa.int16()),
-    ])  # fmt: skip
+@dataclass(frozen=True)
+class _Frame:
+    """The columns that all blocks have, for the rows of one block or of all."""
+
+    machine: pa.Array
+    time: pa.Array
+    received: pa.Array
+    taken: pa.Array
+    grade: pa.Array
+
+    def __len__(self) -> int:
+        return len(self.machine)
+
+    def part(self, start: int, stop: int) -> "_Frame":
+        size = stop - start
+        return _Frame(*(getattr(self, f.name).slice(start, size) for f in fields(self)))
 
 
-def _block_table(
-    entries: pa.RecordBatch, pool: pa.Array, block: BlockLayout, mapping: Mapping, carried: Carried
-) -> pa.Table:
+def _told(
+    entries: pa.RecordBatch, pool: pa.Array, mapping: Mapping, carried: Carried
+) -> Iterator[tuple[str, pa.Table]]:
+    """Rows are numbered for all blocks at once, block by block: what costs per call, costs once."""
+    block_of = mapping.block.take(entries["field"])
+    order = pc.sort_indices(block_of)
+    entries, block_of = entries.drop_columns(["why"]).take(order), block_of.take(order)
     row, height = _row_of(entries, mapping)
-    column = mapping.column.take(entries["field"])
-    entries = with_columns(entries, row=row, machine=mapping.machine.take(entries["field"]))
-    machine = pc.scatter(entries["machine"], row, max_index=height - 1)
-    time = pc.scatter(entries["time"], row, max_index=height - 1)
-    sums = pa.table(entries.select(["row", "received", "taken", "grade"])).group_by(
-        "row", use_threads=False
-    ).aggregate([("received", "max"), ("taken", "sum"), ("grade", "max")])  # fmt: skip
-    quality = single(sums["grade_max"])
-    own = []
-    for number, kind in enumerate(block.columns):
-        told = entries.filter(pc.equal(column, number))
-        cells = _cells(told, kind, pool, height)
-        if kind.name in block.holds:
-            known = States(f"{block.name}.{kind.name}", told, pool, mapping, carried)
-            cells = known.held(cells, machine, time, quality)
-        own.append(cells)
-    columns = [
-        mapping.machines.take(machine),
-        time.cast(TIME),
-        *own,
-        _repeat(mapping.source, height),
-        single(sums["received_max"]).cast(TIME),
-        single(sums["taken_sum"]).cast(pa.int32()),
-        quality,
-    ]
-    return pa.table(columns, schema=block_schema(block))
+    frame = _frame(entries, row, height, mapping)
+    entries = entries.append_column("row", row)
+    counts = pc.value_counts(block_of)
+    first, first_row = 0, 0
+    for number, size in zip(*(c.to_pylist() for c in counts.flatten()), strict=True):
+        ours = entries.slice(first, size)
+        last_row = pc.max(ours["row"]).as_py() + 1
+        block = mapping.blocks[number]
+        part = frame.part(first_row, last_row)
+        yield block.name, _block_table(ours, first_row, part, pool, block, mapping, carried)
+        first, first_row = first + size, last_row
+
+
+def _frame(
+    entries: pa.RecordBatch, row: pa.Array, height: int, mapping: Mapping
+) -> _Frame:
+    sums = pa.table(
+        [row, entries["received"], entries["taken"], entries["grade"]],
+        names=["row", "received", "taken", "grade"],
+    ).group_by("row", use_threads=False).aggregate(
+        [("received", "max"), ("taken", "sum"), ("grade", "max")]
+    )  # fmt: skip
+    machine = mapping.machine.take(entries["field"])
+    return _Frame(
+        machine=pc.scatter(machine, row, max_index=height - 1),
+        time=pc.scatter(entries["time"], row, max_index=height - 1),
+        received=single(sums["received_max"]),
+        taken=single(sums["taken_sum"]).cast(pa.int32()),
+        grade=single(sums["grade_max"]),
+    )
 
 
 def _row_of(entries: pa.RecordBatch, mapping: Mapping) -> tuple[pa.Array, int]:
     """Which row each entry goes into, in the order of their first entries.
 
     A field told twice at one device time makes two rows: nothing is lost. One integer as a key
-    is much faster than two columns; it wraps around, but two keys of one parcel could only meet
+    is much faster than three columns; it wraps around, but two keys of one parcel could only meet
     if its times were decades apart.
     """
-    span = max(len(mapping.maps), len(mapping.machines))
-    times = pc.multiply(entries["time"], span)
-    machine = mapping.machine.take(entries["field"]).cast(pa.int64())
-    rows = pc.add(times, machine).dictionary_encode()
-    cells = pc.add(times, entries["field"].cast(pa.int64()))
+    times = pc.multiply(entries["time"], len(mapping.maps))
+    place = mapping.place.take(entries["field"])
+    rows = pc.add(times, place).dictionary_encode()
+    cells = pc.add(times, entries["field"])
     if pc.count_distinct(cells).as_py() == len(cells):
         return rows.indices, len(rows.dictionary)
     told: Counter[int] = Counter()
@@ -123,14 +132,51 @@ def _row_of(entries: pa.RecordBatch, mapping: Mapping) -> tuple[pa.Array, int]:
     return rows.indices, len(rows.dictionary)
 
 
-def _cells(told: pa.RecordBatch, column: Column, pool: pa.Array, height: int) -> pa.Array:
-    if not told.num_rows:
+def _block_table(
+    entries: pa.RecordBatch,
+    first_row: int,
+    frame: _Frame,
+    pool: pa.Array,
+    block: BlockLayout,
+    mapping: Mapping,
+    carried: Carried,
+) -> pa.Table:
+    row = pc.subtract(entries["row"], first_row)
+    column_of = mapping.column.take(entries["field"])
+    own = []
+    for number, column in enumerate(block.columns):
+        told = pc.equal(column_of, number)
+        cells = _cells(entries, told, row, column, pool, len(frame))
+        if column.name in block.holds:
+            machine = mapping.machine.take(entries["field"])
+            ours = with_columns(entries, row=row, machine=machine).filter(told)
+            known = States(f"{block.name}.{column.name}", ours, pool, mapping, carried)
+            cells = known.held(cells, frame.machine, frame.time, frame.grade)
+        own.append(cells)
+    columns = [
+        mapping.machines.take(frame.machine),
+        frame.time.cast(TIME),
+        *own,
+        _repeat(mapping.source, len(frame)),
+        frame.received.cast(TIME),
+        frame.taken,
+        frame.grade,
+    ]
+    return pa.table(columns, schema=block.schema)
+
+
+def _cells(
+    entries: pa.RecordBatch, told: pa.Array, row: pa.Array, column: Column, pool: pa.Array,
+    height: int,
+) -> pa.Array:  # fmt: skip
+    rows = row.filter(told)
+    if not len(rows):
         return pa.nulls(height, ARROW_TYPES[column.type])
-    values = told["amount" if column.type == "number" else "whole"]
-    cells = pc.scatter(values, told["row"], max_index=height - 1)
+    values = entries["amount" if column.type == "number" else "whole"].filter(told)
+    cells = pc.scatter(values, rows, max_index=height - 1)
     if column.type in ("enum", "text"):
         return pool.take(cells)
-    return cells.cast(ARROW_TYPES[column.type])
+    return cells if column.type != "boolean" else cells.cast(pa.bool_())
 
 
 def _derived_table(changes: Sequence[StateChange], block: BlockLayout, source: str) -> pa.Table:
@@ -170,7 +216,7 @@ def _bare_rows(
         pa.repeat(pa.scalar(0, pa.int32()), height),
         pa.array(quality, pa.int16()),
     ]  # fmt: skip
-    return pa.table(columns, schema=block_schema(block))
+    return pa.table(columns, schema=block.schema)
 
 
 def _repeat(value: str, times: int) -> pa.Array:

@@ -78,7 +78,7 @@ def _batch(samples: pa.Table, mapping: Mapping) -> tuple[list[str], pa.RecordBat
     tags = single(samples["tag"]).dictionary_encode()
     position = pc.index_in(tags.dictionary, value_set=mapping.tags)
     columns = {
-        "sample": pa.array(range(samples.num_rows), pa.int32()),
+        "sample": pa.arange(0, samples.num_rows),
         "tag": tags.indices,
         "position": position.take(tags.indices),
         "time": single(samples["device_time"]).cast(pa.int64()),
@@ -267,7 +267,7 @@ def _counts(
 def _among(chosen: list[int], samples: pa.RecordBatch) -> Column:
     if not chosen:
         return pa.repeat(pa.scalar(False), samples.num_rows)  # noqa: FBT003
-    return pc.is_in(samples["sample"], value_set=pa.array(chosen, pa.int32()))
+    return pc.is_in(samples["sample"], value_set=pa.array(chosen, pa.int64()))
 
 
 def _joined(rows: list[Rows]) -> list[Rows]:
