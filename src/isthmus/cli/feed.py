@@ -1,0 +1,152 @@
+"""Feeds the reference company's past through the same path as live data: shape, log, ledger.
+
+`python -m isthmus.cli.feed MODEL SIM.json`, run by `isthmus demo` before the platform starts. It
+goes on from where the last run ended, so a second start shows no hole the machines did not have.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from rich.console import Console
+from rich.progress import Progress
+
+from isthmus.base.clock import MINUTE, SECOND, Micros
+from isthmus.field.shape import Mapping, resume, shape, unknown_rows
+from isthmus.flow.log import SqliteLog
+from isthmus.flow.parcel import SAMPLES_SCHEMA, TIME
+from isthmus.model.plant import Plant, Source
+from isthmus.runtime.open import load_plant, open_log
+from isthmus.runtime.settings import Settings
+from isthmus.testing.sim.outages import Outage, outages
+from isthmus.testing.sim.run import BROKER
+from isthmus.testing.sim.run import Settings as SimSettings
+from isthmus.testing.sim.story import SOURCES, Story
+from isthmus.testing.sim.wire import Write, message_values
+
+PARCEL = 10_000
+DELAY: Micros = 200_000
+"""From the device's clock to our door."""
+
+
+@dataclass
+class Feeder:
+    """Brings one source's past into its site's log."""
+
+    plant: Plant
+    source: Source
+    log: SqliteLog
+    story: Story
+
+    def __post_init__(self) -> None:
+        self.mapping = Mapping.of(self.source, self.plant)
+        self.state = self.log.state(self.source.name)
+
+    def feed(self, spans: Sequence[Outage], end: Micros, fed: Micros | None) -> Iterator[int]:
+        """Everything from `fed` (None: from the story's start) to `end`; yields samples written."""
+        if fed is not None:
+            for _ in self.story.until(fed):
+                pass
+        begin = self.story.start if fed is None else fed
+        yield self._write(self._snapshot(begin))
+        for start, back in spans:
+            if back <= begin:
+                continue
+            if start >= end:
+                break
+            yield from self._stretch(max(start, begin))
+            self._lose(start, min(back, end))
+            for _ in self.story.until(min(back, end)):
+                pass  # nobody listened
+            yield self._write(self._snapshot(min(back, end)))
+        yield from self._stretch(end)
+        self.log.alive([self.source.name], end)
+
+    def _stretch(self, end: Micros) -> Iterator[int]:
+        waiting: list[Write] = []
+        for happening in self.story.until(end):
+            for write in happening.writes:
+                waiting += message_values(happening.machine, write)
+            if len(waiting) >= PARCEL:
+                yield self._write(waiting)
+                waiting = []
+        yield self._write(waiting, end)
+
+    def _snapshot(self, at: Micros) -> list[Write]:
+        shown = self.story.snapshot(at)
+        machine = self.story.machines[0]
+        return [value for write in shown for value in message_values(machine, write)]
+
+    def _write(self, waiting: list[Write], at: Micros | None = None) -> int:
+        now = max((write.time for write in waiting), default=at or 0) + DELAY
+        samples = self._samples(waiting)
+        shaped = shape(samples, self.mapping, self.state, now=max(now, at or 0))
+        self.state = shaped.state if shaped.state is not None else self.state
+        self.log.append(self.source.name, samples if waiting else None, shaped, now=now)
+        return len(waiting)
+
+    def _samples(self, waiting: list[Write]) -> pa.Table:
+        # A polled register is seen at the next poll, not when it changed.
+        polled = self.source.spec.kind == "modbus"
+        times = [-(-w.time // SECOND) * SECOND if polled else w.time for w in waiting]
+        numbers = [float(w.value) if not isinstance(w.value, str) else None for w in waiting]
+        texts = [w.value if isinstance(w.value, str) else None for w in waiting]
+        return pa.table(
+            [
+                pa.array([w.tag for w in waiting], pa.string()),
+                pa.array(times, TIME),
+                pa.array([time + DELAY for time in times], TIME),
+                pa.array(numbers, pa.float64()),
+                pa.array(texts, pa.string()),
+                pa.array([0] * len(waiting), pa.uint32()),
+            ],
+            schema=SAMPLES_SCHEMA,
+        )
+
+    def _lose(self, start: Micros, end: Micros) -> None:
+        name = self.source.name
+        rows = unknown_rows(self.source, self.plant, start)
+        self.log.open_gap(name, "lost", "no answer", start=start, now=start, rows=rows)
+        self.log.close_gap(name, end=end, now=end)
+        self.state = resume(self.state, self.mapping, unknown_since=start, opened=end)
+
+
+def main(model: Path, sim: SimSettings) -> None:
+    settings = Settings.of()
+    plant = load_plant(model)
+    logs = {name: open_log(settings, site) for name, site in plant.sites.items()}
+    end = sim.clock.now()
+    console = Console(stderr=True, highlight=False)
+    with Progress(console=console, transient=True) as progress:
+        step = progress.add_task("history of the last days", total=len(SOURCES))
+        total = 0
+        for name in SOURCES:
+            source = plant.sources[name]
+            log = logs[source.site]
+            with log.view() as view:
+                fed = view.last_alive().get(name)
+            if fed is None or fed + MINUTE < end:
+                story = Story(name, sim.seed, sim.start)
+                feeder = Feeder(plant, source, log, story)
+                cut = BROKER if source.spec.kind == "mqtt" else name
+                spans = _before(outages(cut, sim.seed, sim.start), end) if sim.faults else []
+                total += sum(feeder.feed(spans, end, fed))
+            progress.advance(step)
+    for log in logs.values():
+        log.close()
+    console.print(f"[dim]──[/] {total:,} samples of history went through shape, log and ledger")
+
+
+def _before(spans: Iterator[Outage], end: Micros) -> list[Outage]:
+    found = []
+    for span in spans:
+        if span[0] >= end:
+            return found
+        found.append(span)
+    return found
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), SimSettings.load(Path(sys.argv[2])))

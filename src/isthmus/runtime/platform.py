@@ -1,0 +1,282 @@
+"""The embedded platform: connectors, log, writer, queries, facts and pages in one process."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from isthmus import __version__
+from isthmus.apps.oee.facts import OEE_FACT
+from isthmus.base.clock import HOUR, Clock, Micros
+from isthmus.data.facts import FactKeeper
+from isthmus.data.lake import Lake
+from isthmus.data.writer import Writer
+from isthmus.field.shape import unknown_rows
+from isthmus.flow.contract import Log
+from isthmus.flow.log import SqliteLog
+from isthmus.flow.parcel import Rows
+from isthmus.model.changes import affected_sources, changes
+from isthmus.model.plant import Plant, System
+from isthmus.provision.join import VIEWS
+from isthmus.runtime.dimensions import dimensions
+from isthmus.runtime.open import load_plant, open_log
+from isthmus.runtime.settings import Settings
+from isthmus.runtime.sources import SourceEvent, SourceRunner
+from isthmus.runtime.systems import SystemEvent, SystemRunner
+from isthmus.web.live import Hub
+
+log = logging.getLogger("isthmus")
+
+WRITE_EVERY = 2.0
+"""Wall seconds between commits; queries see the tail of the log in between."""
+FACTS_EVERY = 2.0
+DIMENSIONS_EVERY = 6 * HOUR
+"""Plant time; shifts are laid out two weeks ahead."""
+
+
+@dataclass
+class Running:
+    """A runner and its task."""
+
+    runner: Any
+    task: asyncio.Task[None]
+
+
+class EmbeddedPlatform:
+    """Implements `isthmus.web.platform.Platform`; start it, then serve its pages."""
+
+    version = __version__
+
+    def __init__(self, plant: Plant, settings: Settings, clock: Clock) -> None:
+        self._plant = plant
+        self.settings = settings
+        self.clock = clock
+        self.hub = Hub(clock)
+        self.logs: dict[str, SqliteLog] = {}
+        self._sources: dict[str, Running] = {}
+        self._systems: dict[str, Running] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._status = "starting"
+        self._source_events: dict[str, SourceEvent] = {}
+        self._system_events: dict[str, SystemEvent] = {}
+        self._troubles: dict[str, str] = {}
+        self._laid_out: Micros = 0
+        self._applying = asyncio.Lock()
+
+    # What the web sees ---------------------------------------------------------------------
+
+    @property
+    def plant(self) -> Plant:
+        return self._plant
+
+    @property
+    def data(self) -> Path:
+        return self.settings.data
+
+    def health(self) -> Mapping[str, Any]:
+        """`degraded` while anything of ours does not work; lost machines are not ours."""
+        degraded = self._status == "ready" and bool(self._troubles)
+        return {
+            "status": "degraded" if degraded else self._status,
+            "version": self.version,
+            "troubles": dict(self._troubles),
+            "sources": {name: event.what for name, event in self._source_events.items()},
+            "systems": {name: event.what for name, event in self._system_events.items()},
+        }
+
+    def source_states(self) -> Mapping[str, SourceEvent]:
+        return self._source_events
+
+    async def append_rows(self, rows: Sequence[Rows]) -> None:
+        """Each machine's rows go to its own site's log."""
+        for site, part in self._by_site(rows).items():
+            await asyncio.to_thread(self.logs[site].append_rows, part, now=self.clock.now())
+        self._rows_arrived(rows)
+
+    def _by_site(self, rows: Sequence[Rows]) -> dict[str, list[Rows]]:
+        parts: dict[str, list[Rows]] = {}
+        for one in rows:
+            site = self._home
+            if "machine" in one.table.column_names and one.table.num_rows:
+                machine = self._plant.machines.get(one.table["machine"][0].as_py())
+                site = machine.site if machine else self._home
+            parts.setdefault(site, []).append(one)
+        return parts
+
+    @property
+    def _home(self) -> str:
+        """The site whose log keeps what belongs to the whole company."""
+        return next(iter(self.logs))
+
+    # Life --------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open everything, take what the log still holds, then begin to listen."""
+        await asyncio.to_thread(self._open)
+        await asyncio.to_thread(self._catch_up)
+        for source in self._plant.sources:
+            self._start_source(source)
+        for system in self._plant.systems.values():
+            self._start_system(system)
+        for work in (self._write, self._keep_facts, self._lay_out):
+            self._tasks.append(asyncio.create_task(self._always(work)))
+        self._status = "ready"
+
+    def _open(self) -> None:
+        now = self.clock.now()
+        for site in self._plant.sites.values():
+            self.logs[site.name] = open_log(self.settings, site)
+        for one in self.logs.values():
+            one.recover(now, self._unknown)
+        self.lake = Lake(self.settings.lake, self.logs, self._plant)
+        self.writer = Writer(self.settings.lake, self.logs, self._plant)
+        self.writer.verify()
+        self._define(now)
+        self.facts = FactKeeper(self.lake, OEE_FACT)
+
+    def _define(self, now: Micros) -> None:
+        for name, table in dimensions(self._plant, now).items():
+            self.lake.register(name, table)
+        for name, sql in VIEWS.items():
+            self.lake.define(name, sql)
+        self._laid_out = now
+
+    def _catch_up(self) -> None:
+        self.writer.write_once()
+        self.facts.refresh(self.clock.now())
+
+    def _unknown(self, source: str, at: Micros) -> Sequence[Rows]:
+        found = self._plant.sources.get(source)
+        return unknown_rows(found, self._plant, at) if found else ()
+
+    async def stop(self) -> None:
+        """Sources first, then what is still to be written, then the files."""
+        self._status = "stopping"
+        await self._stop(list(self._sources.values()) + list(self._systems.values()))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self.writer.write_once)
+        await asyncio.to_thread(self.facts.close)
+        self.lake.close()
+        for one in self.logs.values():
+            one.close()
+
+    async def _stop(self, running: Sequence[Running]) -> None:
+        for one in running:
+            one.runner.stop()
+        await asyncio.gather(*(one.task for one in running), return_exceptions=True)
+
+    # Work --------------------------------------------------------------------------------
+
+    def _start_source(self, name: str) -> None:
+        source = self._plant.sources[name]
+        if not source.spec.enabled:
+            return
+        runner = SourceRunner(
+            source, self._plant, self.logs[source.site], self.clock,
+            on_rows=self._rows_arrived, on_event=self._source_event,
+        )  # fmt: skip
+        self._sources[name] = self._watched(name, runner, runner.run())
+
+    def _start_system(self, system: System) -> None:
+        if not system.spec.enabled:
+            return
+        keeper: Log = self.logs[system.site or self._home]
+        runner = SystemRunner(
+            system, self._plant, keeper, self.clock, query=self.lake.query,
+            folder=self.settings.data, on_rows=self._rows_arrived, on_event=self._system_event,
+        )  # fmt: skip
+        self._systems[system.name] = self._watched(system.name, runner, runner.run())
+
+    def _watched(self, name: str, runner: Any, work: Coroutine[Any, Any, None]) -> Running:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(lambda done: self._ended(name, done))
+        return Running(runner, task)
+
+    def _ended(self, name: str, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._troubles[name] = f"{type(error).__name__}: {error}"
+            log.error("`%s` stopped by a fault of ours", name, exc_info=error)
+
+    def _rows_arrived(self, rows: Sequence[Rows]) -> None:
+        self.facts.take(rows)
+        self.hub.rows_arrived()
+
+    def _source_event(self, event: SourceEvent) -> None:
+        self._source_events[event.name] = event
+        log.info("source `%s`: %s. %s", event.name, event.what, event.detail)
+        self.hub.publish(f"source:{event.name}", {"what": event.what, "detail": event.detail})
+
+    def _system_event(self, event: SystemEvent) -> None:
+        self._system_events[event.name] = event
+        log.info("system `%s`: %s. %s", event.name, event.what, event.detail)
+
+    async def _always(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """A step of upkeep again and again; a failure is shown as trouble and tried again."""
+        name = work.__name__.strip("_")
+        while True:
+            try:
+                await work()
+            except Exception as error:
+                self._troubles[name] = f"{type(error).__name__}: {error}"
+                log.error("%s failed; it is tried again", name, exc_info=error)  # noqa: TRY400
+                await asyncio.sleep(5)
+            else:
+                self._troubles.pop(name, None)
+
+    async def _write(self) -> None:
+        await asyncio.sleep(WRITE_EVERY)
+        await asyncio.to_thread(self.writer.write_once)
+
+    async def _keep_facts(self) -> None:
+        await asyncio.sleep(FACTS_EVERY)
+        await asyncio.to_thread(self.facts.refresh, self.clock.now())
+
+    async def _lay_out(self) -> None:
+        await asyncio.sleep(1)
+        now = self.clock.now()
+        if now - self._laid_out > DIMENSIONS_EVERY:
+            await asyncio.to_thread(self._define, now)
+
+    # Another model -------------------------------------------------------------------------
+
+    async def apply(self, folder: Path) -> list[dict[str, Any]]:
+        """Make the platform what the model in `folder` says; ProblemsError if it is wrong.
+
+        What did not change is not touched: only affected sources are stopped and started.
+        """
+        async with self._applying:
+            after = await asyncio.to_thread(load_plant, folder)
+            done = changes(self._plant, after)
+            touched = affected_sources(done)
+            await self._stop([self._sources.pop(n) for n in touched if n in self._sources])
+            renewed = self._changed_systems(after)
+            await self._stop([self._systems.pop(n) for n in renewed if n in self._systems])
+            await asyncio.to_thread(self._turn_to, after)
+            for name in after.sources:
+                if name not in self._sources:
+                    self._start_source(name)
+            for name, system in after.systems.items():
+                if name not in self._systems:
+                    self._start_system(system)
+            return [change.as_dict() for change in done]
+
+    def _changed_systems(self, after: Plant) -> set[str]:
+        before = self._plant.systems
+        return {name for name in before if before[name] != after.systems.get(name)}
+
+    def _turn_to(self, after: Plant) -> None:
+        for site in after.sites.values():
+            if site.name not in self.logs:
+                self.logs[site.name] = open_log(self.settings, site)
+        self._plant = after
+        self.lake.adopt(after)
+        self.writer.adopt(after)
+        self._define(self.clock.now())
+        for running in (*self._sources.values(), *self._systems.values()):
+            with contextlib.suppress(AttributeError):
+                running.runner.plant = after

@@ -1,0 +1,123 @@
+"""`python -m isthmus.runtime.serve FOLDER`: the platform process that `isthmus up` watches."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from isthmus.base.clock import Clock, ScaledClock, SystemClock
+from isthmus.base.problem import ProblemsError
+from isthmus.runtime.control import Answer, ControlServer
+from isthmus.runtime.open import load_plant
+from isthmus.runtime.platform import EmbeddedPlatform
+from isthmus.runtime.settings import Settings, SettingsError
+from isthmus.web.app import create_app
+from isthmus.web.auth import Accounts, accounts_folder, setup_link
+
+READY = "isthmus is ready"
+
+
+def clock() -> Clock:
+    """The system's clock, or the demonstration's, given as `start,wall,speed`."""
+    text = os.environ.get("ISTHMUS_CLOCK")
+    if not text:
+        return SystemClock()
+    start, wall, speed = text.split(",")
+    return ScaledClock(int(start), int(wall), float(speed))
+
+
+async def serve(folder: Path, settings: Settings) -> None:
+    """Until SIGTERM or SIGINT."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    settings.data.mkdir(parents=True, exist_ok=True)
+    platform = EmbeddedPlatform(load_plant(folder), settings, clock())
+    accounts = Accounts(accounts_folder(settings.data))
+    began = time.monotonic()
+    await platform.start()
+    server = _server(platform, accounts, settings)
+    control = ControlServer(settings.control, lambda question: _answer(platform, question))
+    await control.start()
+    serving = asyncio.create_task(server.serve())
+    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event
+        await asyncio.sleep(0.02)
+    if not serving.done():
+        _greet(accounts, settings, time.monotonic() - began)
+        waiting = asyncio.create_task(stopping.wait())
+        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await serving
+    await control.close()
+    await platform.stop()
+    accounts.close()
+
+
+def _server(platform: EmbeddedPlatform, accounts: Accounts, settings: Settings) -> uvicorn.Server:
+    config = uvicorn.Config(
+        create_app(platform, accounts), host=settings.host, port=settings.port,
+        log_level="warning", access_log=False, timeout_graceful_shutdown=2,
+        server_header=False, ws_max_size=1 << 16,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # we have ours
+    return server
+
+
+def _greet(accounts: Accounts, settings: Settings, seconds: float) -> None:
+    address = f"http://{settings.host}:{settings.port}"
+    link = setup_link(accounts, address)
+    lines = [
+        "",
+        f"  Isthmus is ready after {seconds:.1f} s:  {address}",
+        *([f"  First start: make your account here (once):\n    {link}"] if link else []),
+        "  Stop with Ctrl-C. Next: docs/tutorial/first-half-hour.md",
+        "",
+        READY,
+    ]
+    print("\n".join(lines), flush=True)  # noqa: T201 - to the person who started us
+
+
+async def _answer(platform: EmbeddedPlatform, question: Any) -> Answer:
+    match question:
+        case {"do": "apply", "folder": str(folder)}:
+            try:
+                return {"changes": await platform.apply(Path(folder))}
+            except ProblemsError as error:
+                return {"problems": [problem.as_dict() for problem in error.problems]}
+        case {"do": "health"}:
+            return dict(platform.health())
+        case _:
+            return {"error": "unknown question"}
+
+
+def main(arguments: list[str]) -> int:
+    try:
+        settings = Settings.of()
+    except SettingsError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 2
+    logging.basicConfig(
+        level=settings.log.upper(),
+        format="%(asctime)s %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    for noisy in ("asyncua", "pymodbus", "httpx", "mqtt"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    try:
+        asyncio.run(serve(Path(arguments[0]), settings))
+    except ProblemsError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
