@@ -1,4 +1,4 @@
-"""Plants of one source, and samples, for the tests of shape and of the source runtime."""
+"""A plant of one source, and samples of it, in few words: for tests of mappings and of shape."""
 
 from collections.abc import Sequence
 from typing import Any
