@@ -123,9 +123,14 @@ class Plant:
     def scope(self, path: str) -> list[Machine]:
         """Machines at or below an asset path; `acme` is all of them."""
         return [
-            machine for machine in self.machines.values()
+            machine
+            for machine in self.machines.values()
             if machine.path == path or machine.path.startswith(path + "/")
         ]
+
+
+Need = tuple[tuple[str, ...], ...]
+"""Met by any one of these combinations of fields, each as `block.field`."""
 
 
 @dataclass(frozen=True)
@@ -135,3 +140,5 @@ class Kinds:
     sources: Mapping[str, type[SourceSpec]]
     systems: Mapping[str, type[SystemSpec]]
     use_cases: Mapping[str, type[UseCaseSpec]]
+    needs: Mapping[str, tuple[Need, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """Use case → what it cannot do without."""

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from isthmus.model.spec.calendar import Calendar
-from isthmus.model.spec.words import FieldName, Seconds, Slug, Spec, Text, TimeZone
+from isthmus.model.spec.words import FieldName, Guarded, Seconds, Slug, Spec, Text, TimeZone
 
 
 class Machine(Spec):
@@ -44,7 +44,7 @@ class Keep(Spec):
     """Intake stops, with an alarm, when less than this is free on the disk."""
 
 
-class SourceSpec(Spec):
+class SourceSpec(Guarded):
     """What every source has; each connector adds its own keys."""
 
     kind: Slug
@@ -58,7 +58,7 @@ class SourceSpec(Spec):
         return tag
 
 
-class SystemSpec(Spec):
+class SystemSpec(Guarded):
     """What every IT system has; each kind adds its own keys."""
 
     kind: Slug

@@ -1,10 +1,19 @@
 """Small words of the model: names, durations, zones; each explains itself when it is wrong."""
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+)
 
 
 class Spec(BaseModel):
@@ -13,6 +22,25 @@ class Spec(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True
     )
+
+
+class Guarded(Spec):
+    """A spec that may hold secrets, in whichever field: `repr` and plans never show those."""
+
+    _guarded: frozenset[str] = PrivateAttr(default=frozenset())
+
+    @property
+    def guarded(self) -> frozenset[str]:
+        """Fields that were filled from `!secret`."""
+        return self._guarded
+
+    def guard(self, fields: Iterable[str]) -> None:
+        """Called once by the loader, before anybody else sees this value."""
+        self._guarded = frozenset(fields)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, ("•••" if name in self._guarded else value)
 
 
 SLUG = r"^[a-z0-9]+(?:[-_][a-z0-9]+)*$"
@@ -36,7 +64,16 @@ def parse_seconds(value: Any) -> float:
     return float(match[1]) * _SECONDS[match[2]]
 
 
-Seconds = Annotated[float, BeforeValidator(parse_seconds, json_schema_input_type=str)]
+def _written_seconds(value: Any, info: ValidationInfo) -> float:
+    """In the model a number without a unit is refused; code may hand over seconds."""
+    if info.mode == "json" and isinstance(value, float):
+        value = repr(value)
+    return parse_seconds(value)
+
+
+_DurationText = Annotated[str, Field(pattern=r"^\s*\d+(\.\d+)?\s*(us|ms|s|min|h|d)\s*$")]
+
+Seconds = Annotated[float, BeforeValidator(_written_seconds, json_schema_input_type=_DurationText)]
 """A duration with its unit: `250 ms`, `28 s`, `5 min`, `1 h`."""
 
 
