@@ -8,7 +8,7 @@ piece AS (
             AND last_value(category IGNORE NULLS) OVER (held ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
                 IS DISTINCT FROM 'stopped' AS breaks
     FROM mark
-    WINDOW held AS (PARTITION BY machine ORDER BY t, segment NULLS LAST, received, state)
+    WINDOW held AS (PARTITION BY machine ORDER BY t, segment NULLS LAST, starts, received, state)
 ),
 seconds AS (
     SELECT segment,

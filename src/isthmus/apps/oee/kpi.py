@@ -1,15 +1,15 @@
 """KPIs of any scope and window, in any grouping, from facts; the formulas are in kpi.sql."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import duckdb
 import pyarrow as pa
 
 from isthmus.apps.app import Query
 from isthmus.apps.oee.facts import facts
+from isthmus.apps.oee.memory import ask
 from isthmus.apps.oee.ratios import COUNTS, KPIS, TimeModel, ratios
 from isthmus.base.clock import HOUR, Micros, iso, parse_time, to_datetime
 from isthmus.model.plant import Machine, Plant
@@ -25,6 +25,7 @@ _GROUPS: Final[Mapping[str, str]] = {
     "day": f"strftime({_DAY}, '%Y-%m-%d')",
     "shift": "coalesce(strftime(shift_day, '%Y-%m-%d') || ' ' || shift, 'no shift')",
     "hour": "strftime(timezone('UTC', hour), '%Y-%m-%dT%H:00:00Z')",
+    "operation": "coalesce(operation, 'no operation')",
     "order": "coalesce(production_order, 'no order')",
     "material": "coalesce(material, 'no material')",
 }
@@ -98,14 +99,66 @@ def kpi(  # noqa: PLR0917 - what, where, when, by: all are always given
     after `now` counts nothing. Windows that cut an hour are exact: whole hours come from
     `oee_fact`, the rest is computed from the rows.
     """
-    dimensions = _dimensions(by)
     machines = plant.scope(scope)
+    return kpi_of(
+        query, plant, machines, start, end, scope=scope, by=by, now=now, time_model=time_model
+    )
+
+
+def kpi_of(
+    query: Query,
+    plant: Plant,
+    machines: Sequence[Machine],
+    start: Micros,
+    end: Micros,
+    *,
+    scope: str,
+    by: str | Sequence[str],
+    now: Micros,
+    time_model: TimeModel = "iso22400",
+) -> list[KpiRow]:
+    """As `kpi`, of some machines of a scope."""
+    dimensions = _dimensions(by)
     window = _Window(start, max(start, min(end, now)))
     if not machines:
         return []
     sums = _sums(query, plant, machines, window, dimensions=dimensions, now=now)
     completed = _complete(sums, machines, window, dimensions)
-    return [_row(scope, dimensions, found, time_model) for found in ratios(completed, time_model)]
+    return _rows(scope, dimensions, completed, time_model)
+
+
+def roll_up(
+    rows: Sequence[KpiRow], scope: str, keys: Callable[[KpiRow], Mapping[str, str]]
+) -> list[KpiRow]:
+    """Coarser groups from finer ones: sums are added, ratios computed anew."""
+    dimensions = list(keys(rows[0])) if rows else []
+    groups: dict[tuple[str, ...], list[KpiRow]] = {}
+    for row in rows:
+        groups.setdefault(tuple(keys(row).values()), []).append(row)
+    summed = [
+        {f"by_{name}": value for name, value in zip(dimensions, key, strict=True)}
+        | {"s": min(row.start for row in group), "e": max(row.end for row in group)}
+        | {name: _sum(row.sums[name] for row in group) for name in (*_KEPT, "calendar_s")}
+        for key, group in groups.items()
+    ]
+    table = pa.Table.from_pylist(summed, schema=_schema(dimensions))
+    return _rows(scope, dimensions, table, rows[0].time_model) if rows else []
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    """A sum of which one part is unknown is unknown."""
+    known = 0.0
+    for value in values:
+        if value is None:
+            return None
+        known += value
+    return known
+
+
+def _rows(
+    scope: str, dimensions: Sequence[str], sums: pa.Table, time_model: TimeModel
+) -> list[KpiRow]:
+    return [_row(scope, dimensions, found, time_model) for found in ratios(sums, time_model)]
 
 
 @dataclass(frozen=True)
@@ -157,19 +210,16 @@ def _sums(
         bounds = {"first": to_datetime(first), "last": to_datetime(last)}
         where = "WHERE hour >= $first AND hour < $last"
         parts.append(query(_grouped("oee_fact", dimensions, where), params | bounds))
-    with duckdb.connect() as memory:
-        edges = [facts(query, plant, machines, *edge, now=now) for edge in window.edges]
-        if edges:
-            memory.register("edge", pa.concat_tables(edges))
-            grouped = memory.sql(_grouped("edge", dimensions), params=params)
-            parts.append(grouped.to_arrow_table())
-        if not parts:
-            return []
-        memory.register("part", pa.concat_tables(parts, promote_options="permissive"))
-        keys = ", ".join(_quoted(dimensions))
-        sql = f"SELECT {keys}, {_SUMS} FROM part GROUP BY {keys} ORDER BY {keys}"
-        rows: list[dict[str, Any]] = memory.sql(sql).to_arrow_table().to_pylist()
-        return rows
+    edges = [facts(query, plant, machines, *edge, now=now) for edge in window.edges]
+    if edges:
+        parts.append(ask(_grouped("edge", dimensions), params, edge=pa.concat_tables(edges)))
+    if not parts:
+        return []
+    keys = ", ".join(_quoted(dimensions))
+    sql = f"SELECT {keys}, {_SUMS} FROM part GROUP BY {keys} ORDER BY {keys}"
+    both = pa.concat_tables(parts, promote_options="permissive")
+    rows: list[dict[str, Any]] = ask(sql, part=both).to_pylist()
+    return rows
 
 
 # A sum of which one part is unknown is unknown: it must not look like a smaller, certain one.

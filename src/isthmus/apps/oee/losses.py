@@ -7,9 +7,9 @@ import pyarrow as pa
 
 from isthmus.apps.app import Query
 from isthmus.apps.oee.kpi import KpiRow, kpi
-from isthmus.apps.oee.timeline import fragments, over, stop_id
+from isthmus.apps.oee.timeline import fragments, over, parse_stop_id, stop_id
 from isthmus.apps.oee.view import Kind, Label, LossKey, LossStep, ParetoRow, ReasonPart, Stop
-from isthmus.base.clock import Micros, to_datetime, to_micros
+from isthmus.base.clock import DAY, HOUR, Micros, to_datetime, to_micros
 from isthmus.model.plant import Plant
 
 TIME_LOSSES: Final[Mapping[LossKey, Kind]] = {
@@ -48,6 +48,21 @@ def stops(
     """Stops that touch planned busy time in the window, longest first."""
     found = fragments(query, plant, plant.scope(scope), start, end, now=now)
     return stops_in(query, plant, found)
+
+
+def find_stop(query: Query, plant: Plant, stop: str, *, now: Micros) -> Stop | None:
+    """The stop with this id, with its end however long it lasted; None if there is none."""
+    machine, start = parse_stop_id(stop)
+    if machine not in plant.machines:
+        return None
+    for ahead in (HOUR, DAY, 30 * DAY, None):
+        end = now if ahead is None else min(now, start + ahead)
+        found = [one for one in stops(query, plant, machine, start, end, now=now) if one.id == stop]
+        if found and (found[0].end is not None or end == now):
+            return found[0]
+        if not found:
+            return None
+    return None
 
 
 def seconds_lost(found: pa.Table) -> dict[str, float]:
@@ -123,7 +138,10 @@ def reasons_by_cost(plant: Plant, found: pa.Table) -> tuple[ParetoRow, ...]:
 
 
 def labels(plant: Plant) -> Mapping[str, Label]:
-    return {reason.reason: dict(reason.label) for reason in plant.reasons}
+    return {
+        reason.reason: {str(lang): text for lang, text in reason.label.items()}
+        for reason in plant.reasons
+    }
 
 
 _STOPS: Final = """

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-import duckdb
 import pyarrow as pa
 
 from isthmus.apps.oee.inputs import sql_text
+from isthmus.apps.oee.memory import ask
 
 TimeModel = Literal["iso22400", "tpm", "setup_planned", "semi_e79"]
 """Which time OEE is divided by, and what counts as running; see docs/concepts/oee.md."""
@@ -98,11 +98,7 @@ def ratios(sums: pa.Table, time_model: TimeModel = "iso22400") -> list[dict[str,
 
     Columns of SUMS that are not there are taken as unknown; other columns are carried along.
     """
-    sums = _with_all_columns(sums)
-    with duckdb.connect() as connection:
-        connection.register("sums", sums)
-        sql = sql_text("kpi")
-        found = connection.sql(sql, params={"time_model": time_model}).to_arrow_table()
+    found = ask(sql_text("kpi"), {"time_model": time_model}, sums=_with_all_columns(sums))
     rows: list[dict[str, Any]] = found.to_pylist()
     return [row | _explain(row, time_model) for row in rows]
 

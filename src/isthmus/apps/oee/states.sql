@@ -7,7 +7,7 @@ piece AS (
         coalesce(last_value(state IGNORE NULLS) OVER held, '') AS state,
         coalesce(last_value(began IGNORE NULLS) OVER held, t) AS began
     FROM mark
-    WINDOW held AS (PARTITION BY machine ORDER BY t, segment NULLS LAST, received, state)
+    WINDOW held AS (PARTITION BY machine ORDER BY t, segment NULLS LAST, starts, received, state)
 ),
 active AS (
     SELECT *, CASE WHEN category IN ('production', 'setup', 'idle', '') THEN category

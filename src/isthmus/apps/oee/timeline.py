@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, Final
 
-import duckdb
 import pyarrow as pa
 
 from isthmus.apps.app import Query
 from isthmus.apps.oee.inputs import statement, window_params
+from isthmus.apps.oee.memory import ask
 from isthmus.apps.oee.options import minor_stop
 from isthmus.apps.oee.view import StateInterval
 from isthmus.base.clock import Micros
@@ -96,7 +96,5 @@ def parse_stop_id(text: str) -> tuple[str, Micros]:
 
 def over(found: pa.Table, sql: str, **params: object) -> list[dict[str, Any]]:
     """Ask something about fragments already read; they are the table `fragment`."""
-    with duckdb.connect() as memory:
-        memory.register("fragment", found)
-        rows: list[dict[str, Any]] = memory.sql(sql, params=params).to_arrow_table().to_pylist()
-        return rows
+    rows: list[dict[str, Any]] = ask(sql, params, fragment=found).to_pylist()
+    return rows

@@ -142,7 +142,7 @@ class Stop:
     name: str
     start: Micros
     end: Micros | None
-    """None while it lasts."""
+    """None while it lasts, or when it goes on behind the window."""
     seconds: float
     """Inside planned busy time and the window."""
     state: str | None
