@@ -26,6 +26,7 @@ from isthmus.provision.wall import instant
 _LONGEST: Final = {"key": 200, "text": 1000, "machine": 200, "state": 200}
 _FIRST: Final = parse_time("1990-01-01T00:00:00Z")
 _LAST: Final = parse_time("2100-01-01T00:00:00Z")
+_LARGEST_BITS: Final = 1000
 _EXCEL_DAY_0: Final = datetime(1899, 12, 30)  # noqa: DTZ001 - a wall time, the zone is the system's
 _FLAGS: Final = {"true": True, "false": False, "1": True, "0": False, "x": True}
 _PER_SECOND: Final[Mapping[DurationUnit, float]] = MappingProxyType(
@@ -155,12 +156,20 @@ def as_text(value: Any) -> str:
     """A value as a person would write it: a spreadsheet's 4711.0 is 4711."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
+    if isinstance(value, int) and value.bit_length() > _LARGEST_BITS:
+        return hex(value)  # Python refuses to write thousands of decimal digits
+    if isinstance(value, float | Decimal) and _whole(value):
         return str(int(value))
     if isinstance(value, datetime):
         midnight = value.time() == time() and value.tzinfo is None
         return value.date().isoformat() if midnight else value.isoformat(sep=" ")
     return str(value)
+
+
+def _whole(value: float | Decimal) -> bool:
+    finite = value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
+    # Beyond that, writing all digits would say more than the number does.
+    return finite and -1e18 < value < 1e18 and value == int(value)
 
 
 def _text(kind: FieldKind) -> Callable[[Any, Column, Reading], Value]:
@@ -201,7 +210,10 @@ def _seconds(given: Any, column: Column, reading: Reading) -> float:
 def _number(given: Any, reading: Reading) -> float:
     if isinstance(given, bool) or not isinstance(given, int | float | Decimal | str):
         raise _FaultError("Q103", f"`{_cut(as_text(given))}` is no number")
-    number = _written_number(given, reading) if isinstance(given, str) else float(given)
+    try:
+        number = _written_number(given, reading) if isinstance(given, str) else float(given)
+    except (ValueError, OverflowError):  # a signalling NaN; an integer beyond all floats
+        number = math.nan
     if not math.isfinite(number):
         raise _FaultError("Q103", f"`{_cut(as_text(given))}` is no number")
     return number
@@ -227,7 +239,7 @@ def _time(given: Any, column: Column, reading: Reading) -> Micros:
         expected = f"as `{column.format}`" if column.format else "in ISO 8601"
         raise _FaultError("Q105", f"`{_cut(as_text(given))}` is no time {expected}") from error
     if not _FIRST <= at < _LAST:
-        raise _FaultError("Q111", f"{as_text(given)} is not between 1990 and 2100")
+        raise _implausible(given)
     return at
 
 
@@ -240,8 +252,8 @@ def _moment(given: Any, written: str | None, reading: Reading) -> Micros:
         case (bool(), _) | (_, None) if not isinstance(given, str):
             raise ValueError(f"{given} is no time")
         case ((int() | float() | Decimal() | str()), "excel"):
-            days = timedelta(days=_written_number(str(given), reading))
-            return _zoned(_EXCEL_DAY_0 + days, reading.zone)
+            days = float(str(given).replace(reading.decimal, "."))
+            return _zoned(_EXCEL_DAY_0 + timedelta(days=days), reading.zone)
         case ((int() | float() | Decimal() | str()), "epoch_s" | "epoch_ms"):
             per_second = 1 if written == "epoch_s" else 1000
             return round(float(given) / per_second * 1_000_000)
@@ -251,7 +263,13 @@ def _moment(given: Any, written: str | None, reading: Reading) -> Micros:
             return _zoned(datetime.strptime(as_text(given), str(written)), reading.zone)  # noqa: DTZ007
 
 
+def _implausible(given: Any) -> _FaultError:
+    return _FaultError("Q111", f"{_cut(as_text(given))} is not between 1990 and 2100")
+
+
 def _zoned(at: datetime, zone: ZoneInfo) -> Micros:
+    if at.year in (1, 9999):  # what databases write for "never"; a zone would overflow it
+        raise _implausible(at)
     return instant(at, zone) if at.tzinfo is None else to_micros(at.astimezone(UTC))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from itertools import pairwise
+from itertools import zip_longest
 from zoneinfo import ZoneInfo
 
 import holidays
@@ -145,9 +145,8 @@ def _joined(downs: list[PlannedDown]) -> tuple[PlannedDown, ...]:
 def _one_at_a_time(begun: list[ShiftInterval]) -> Iterator[ShiftInterval]:
     # Sorted by end too: of two that a clock change makes start together, the shorter comes first.
     ordered = sorted(begun, key=lambda shift: (shift.start, shift.end))
-    limits = [later.start for _, later in pairwise(ordered)]
-    for shift, limit in zip(ordered, [*limits, None], strict=True):
-        end = shift.end if limit is None else min(shift.end, limit)
+    for shift, later in zip_longest(ordered, ordered[1:]):
+        end = shift.end if later is None else min(shift.end, later.start)
         if end > shift.start:
             yield replace(shift, end=end, down=tuple(_inside(shift, end)))
 
