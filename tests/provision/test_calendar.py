@@ -35,9 +35,7 @@ def test_shift_table_has_every_machine_with_its_own_calendar(plant, machine):
         ("mill", "graz", "line-2"), ("im-01", "hamburg", "line-1"), ("im-02", "hamburg", "line-1"),
     ]  # fmt: skip
     assert {row["day"] for row in rows} == {date(2026, 11, 17)}
-    hours = {
-        row["machine"].rsplit("/", 1)[1]: row["start"].hour for row in table.to_pylist()
-    }
+    hours = {row["machine"].rsplit("/", 1)[1]: row["start"].hour for row in table.to_pylist()}
     assert hours == {"im-01": 6, "im-02": 6, "mill": 7}
 
 
@@ -157,7 +155,9 @@ def test_one_year_of_a_thousand_machines_computes_each_calendar_once(plant, mach
     monkeypatch.setattr(module, "intervals", counting)
     same, other = day_shift(), day_shift("08:00-16:00")
     machines = [
-        machine(f"acme/hamburg/moulding/line-{number % 40}/m-{number}", other if number % 2 else same)
+        machine(
+            f"acme/hamburg/moulding/line-{number % 40}/m-{number}", other if number % 2 else same
+        )
         for number in range(1000)
     ]
     table = shift_table(plant(machines), START, START + 365 * DAY)
