@@ -190,6 +190,10 @@ class LogReader:
         with self.view() as view:
             return view.failures()
 
+    def epochs(self) -> list[Epoch]:
+        with self.view() as view:
+            return view.epochs()
+
     def close(self) -> None:
         with self._idle_lock:
             self._closed = True
