@@ -1,7 +1,8 @@
 """A cable that can be cut: a small TCP proxy between a connector and its device."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -114,6 +115,36 @@ class TcpProxy:
                 await writer.drain()
         except ConnectionError:
             return  # one side is gone; the other is closed by `_forward`
+
+
+@asynccontextmanager
+async def answering(answer: Callable[[bytes], bytes]) -> AsyncIterator[int]:
+    """Somebody who answers whatever is sent with `answer(sent)`, and hangs up if that is empty.
+
+    Yields the port: for devices that talk nonsense.
+    """
+    links: set[_Link] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        link = _Link(writer)
+        links.add(link)
+        await link.until_torn(_talk(reader, writer, answer))
+        link.tear()
+        link.finished.set()
+
+    async with await asyncio.start_server(serve, LOOPBACK, 0) as server:
+        yield server.sockets[0].getsockname()[1]
+        for link in links:
+            link.tear()
+        await asyncio.gather(*(link.finished.wait() for link in links))
+
+
+async def _talk(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Callable[[bytes], bytes]
+) -> None:
+    while (sent := await reader.read(65_536)) and (reply := answer(sent)):
+        writer.write(reply)
+        await writer.drain()
 
 
 class _Link:

@@ -1,0 +1,6 @@
+"""Modbus TCP: polls registers and coils of one device and never writes them."""
+
+from isthmus.field.connectors.modbus.connector import ModbusConnector
+from isthmus.field.connectors.modbus.spec import ModbusSource
+
+__all__ = ["ModbusConnector", "ModbusSource"]
