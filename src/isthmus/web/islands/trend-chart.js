@@ -1,0 +1,97 @@
+// <trend-chart>: raw signals over time, one uPlot pane each, one shared cursor.
+// @ts-check
+
+/**
+ * @typedef {{label: string, unit: string, times: number[], values: (number | null)[]}} Series
+ * @typedef {{zone: string, language: string, series: Series[], cursor?: [number, number]}} Data
+ */
+
+const HEIGHT = 150;
+const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3], [1, 2], [10, 4]];
+
+class TrendChart extends HTMLElement {
+  connectedCallback() {
+    // Light DOM, because uPlot's own style sheet must reach it; morphs leave the panes alone.
+    this.panes ??= this.appendChild(Object.assign(document.createElement("div"), { className: "panes" }));
+    this.panes.setAttribute("hx-morph-skip", "");
+    this.watchers = [new ResizeObserver(() => this.resize()), new MutationObserver(() => this.read())];
+    /** @type {ResizeObserver} */ (this.watchers[0]).observe(this);
+    const script = this.querySelector("script");
+    if (script) /** @type {MutationObserver} */ (this.watchers[1]).observe(script, { childList: true, characterData: true, subtree: true });
+    this.scheme = matchMedia("(prefers-color-scheme: dark)");
+    this.onScheme = () => { this.text = undefined; this.read(); };
+    this.scheme.addEventListener("change", this.onScheme);
+    this.read();
+  }
+
+  disconnectedCallback() {
+    this.watchers?.forEach((watcher) => watcher.disconnect());
+    this.scheme?.removeEventListener("change", /** @type {() => void} */ (this.onScheme));
+    this.plots?.forEach((plot) => plot.destroy());
+  }
+
+  read() {
+    const text = this.querySelector("script")?.textContent;
+    if (!text || text === this.text) return;
+    this.text = text;
+    const data = /** @type {Data} */ (JSON.parse(text));
+    this.plots?.forEach((plot) => plot.destroy());
+    this.plots = data.series.map((series, index) => this.plot(data, series, index));
+  }
+
+  resize() {
+    this.plots?.forEach((plot) => plot.setSize({ width: this.clientWidth, height: HEIGHT }));
+  }
+
+  /** @param {Data} data @param {Series} series @param {number} index */
+  plot(data, series, index) {
+    const uPlot = /** @type {any} */ (window).uPlot;
+    const ink = getComputedStyle(this);
+    const axis = { stroke: this.ink("--muted"), grid: { stroke: this.ink("--line"), width: 1 }, ticks: { show: false }, font: `12px ${ink.fontFamily}` };
+    const label = series.unit ? `${series.label} (${series.unit})` : series.label;
+    const locale = data.language === "en" ? "en-GB" : data.language;
+    return new uPlot({
+      title: label,
+      width: this.clientWidth || 600,
+      height: HEIGHT,
+      cursor: { sync: { key: this.id }, drag: { x: true, y: false } },
+      tzDate: (/** @type {number} */ at) => uPlot.tzDate(new Date(at * 1000), data.zone),
+      legend: { live: true },
+      axes: [
+        { ...axis, values: (/** @type {any} */ _, /** @type {number[]} */ times) => times.map((at) => clock(at, locale, data.zone)) },
+        { ...axis, size: 64, values: (/** @type {any} */ _, /** @type {number[]} */ values) => values.map((value) => value.toLocaleString(locale)) },
+      ],
+      series: [
+        { label: "", value: (/** @type {any} */ _, /** @type {number | null} */ at) => (at === null ? "–" : clock(at, locale, data.zone, true)) },
+        { label, stroke: this.ink("--accent"), width: 1.5, dash: DASHES[index % DASHES.length], points: { show: series.times.length < 60 },
+          value: (/** @type {any} */ _, /** @type {number | null} */ value) => (value === null ? "–" : `${value.toLocaleString(locale)} ${series.unit}`) },
+      ],
+      hooks: { drawClear: [(/** @type {any} */ plot) => this.shade(plot, data.cursor)] },
+    }, [series.times, series.values], this.panes);
+  }
+
+  /** The stop the page is about, behind the line. @param {any} plot @param {[number, number] | undefined} span */
+  shade(plot, span) {
+    if (!span) return;
+    const [from, to] = span.map((at) => plot.valToPos(at, "x", true));
+    plot.ctx.fillStyle = this.ink("--selected");
+    plot.ctx.fillRect(from, plot.bbox.top, to - from, plot.bbox.height);
+  }
+
+  /** A colour of the tokens as this theme resolves it. @param {string} name */
+  ink(name) {
+    const probe = this.panes ?? this;
+    probe.style.color = `var(${name})`;
+    const colour = getComputedStyle(probe).color;
+    probe.style.color = "";
+    return colour;
+  }
+}
+
+/** @param {number} at seconds @param {string} locale @param {string} zone @param {boolean} [seconds] */
+function clock(at, locale, zone, seconds = false) {
+  const options = { timeZone: zone, hour: "2-digit", minute: "2-digit", ...(seconds && { second: "2-digit" }) };
+  return new Date(at * 1000).toLocaleTimeString(locale, /** @type {Intl.DateTimeFormatOptions} */ (options));
+}
+
+customElements.define("trend-chart", TrendChart);

@@ -1,0 +1,56 @@
+"""What the web needs from a running platform; the runtime implements it, tests bring their own."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from isthmus.base.clock import Clock
+from isthmus.flow.parcel import Rows
+from isthmus.model.plant import Plant
+from isthmus.web.live import Hub
+
+
+class Lake(Protocol):
+    """Answers SQL over all views; `isthmus.data.lake.Lake` is one. Safe to call from threads."""
+
+    def query(self, sql: str, params: Mapping[str, object] | None = None) -> pa.Table: ...
+
+
+class Platform(Protocol):
+    """A running platform, seen from the web."""
+
+    @property
+    def plant(self) -> Plant: ...
+
+    @property
+    def clock(self) -> Clock:
+        """Plant time; sessions and rate limits use the wall clock instead."""
+        ...
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def data(self) -> Path:
+        """The folder of `ISTHMUS_DATA`; accounts are kept in it."""
+        ...
+
+    @property
+    def lake(self) -> Lake: ...
+
+    @property
+    def hub(self) -> Hub: ...
+
+    def health(self) -> Mapping[str, Any]:
+        """At least `status`: `starting`, `ready` or `degraded`."""
+        ...
+
+    async def append_rows(self, rows: Sequence[Rows]) -> None:
+        """Return once the rows are synced to the site's log and visible to queries."""
+        ...
+
+    def source_states(self) -> Mapping[str, Any]:
+        """Source name → what the runtime knows about its connection."""
+        ...
