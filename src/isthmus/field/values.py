@@ -44,6 +44,21 @@ def add_value(  # noqa: PLR0917 - the columns in their order
     samples.add(tag, device_time, received_time, number, text, quality)
 
 
+def from_text(text: str) -> int | float | str:
+    """A number where the text is exactly how that number is written, else the text.
+
+    `5` and `5742.856` are numbers; `007`, `1.10` and `1E5` may be names and stay text. `shape`
+    reads them as numbers where a field wants one.
+    """
+    if not text or text[-1] not in "0123456789":
+        return text
+    try:
+        number = float(text) if "." in text else int(text)
+    except ValueError:
+        return text
+    return number if str(number) == text else text
+
+
 def cut(text: str) -> str:
     """What is kept of a text that could not be understood."""
     return text[:LONGEST_BAD_TEXT]

@@ -10,14 +10,11 @@ from typing import Any, Final, NamedTuple
 from isthmus.base.clock import Micros, to_micros
 from isthmus.field.connectors.mqtt.address import Address, TimeFormat
 from isthmus.field.json_path import JsonPath
-from isthmus.field.values import BAD_DECODING, BAD_NO_DATA, Value, cut
+from isthmus.field.values import BAD_DECODING, BAD_NO_DATA, Value, cut, from_text
 from isthmus.flow.parcel import GOOD, UNCERTAIN
 
-_LITERAL: Final = re.compile(
-    r'\s*(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|"(?:[^"\\]|\\.)*")\s*',
-    re.ASCII,
-)
-"""A plain payload of this form is read as JSON has it; `007` and `RUN` stay text."""
+_LITERAL: Final = re.compile(r'\s*(?:true|false|null|"(?:[^"\\]|\\.)*")\s*', re.ASCII)
+"""A plain payload of this form is read as JSON has it."""
 
 _PER_MICRO: Final[dict[TimeFormat, tuple[int, int]]] = {
     "s": (1_000_000, 1), "ms": (1_000, 1), "us": (1, 1), "ns": (1, 1_000),
@@ -103,10 +100,11 @@ def _plain(tag: str, text: str, received: Micros) -> Reading:
     if not text:
         return Reading(tag, None, received, BAD_NO_DATA)
     if _LITERAL.fullmatch(text) is None:
-        return Reading(tag, text, received, GOOD)
+        number = from_text(text.strip())
+        return Reading(tag, text if isinstance(number, str) else number, received, GOOD)
     try:
         return _reading(tag, json.loads(text), received, GOOD)
-    except ValueError:  # a number of thousands of digits, a control character in a string
+    except ValueError:  # a control character in the string
         return Reading(tag, text, received, GOOD)
 
 

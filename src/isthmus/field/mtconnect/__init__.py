@@ -1,0 +1,1 @@
+"""What MTConnect agents and adapters have in common: conditions, data sets, documents."""
