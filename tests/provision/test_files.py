@@ -194,7 +194,7 @@ def test_folder_into_which_nothing_can_be_moved_is_refused_by_name(drop):
     drop.put("orders1.csv")
     drop.settled()
     (drop.folder / "done").write_text("a file, where a folder should be")
-    with pytest.raises(Refused, match="orders1.csv is recorded, but cannot be moved"):
+    with pytest.raises(Refused, match=r"orders1.csv is recorded, but cannot be moved"):
         drop.system.acknowledge([Receipt("orders1.csv", "production_order", 2, 2)])
 
 

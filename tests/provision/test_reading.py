@@ -1,3 +1,4 @@
+# ruff: noqa: DTZ001 - wall times carry no zone; that is what is read here
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -20,7 +21,7 @@ COLUMNS = TypeAdapter(ColumnMap)
 
 def value(entity, field, raw, reading=READING, **column):
     """What becomes of one value: the value itself, or the code of its fault."""
-    given_ = {name: "x" for name in ("key", "material", "production_order")} | {"own": raw}
+    given_ = dict.fromkeys(("key", "material", "production_order"), "x") | {"own": raw}
     columns = {
         item.name: {"column": item.name} for item in ENTITIES[entity].fields if item.required
     } | {field: {"column": "own", **column}}

@@ -1,3 +1,4 @@
+# ruff: noqa: DTZ001 - wall times carry no zone; that is what is read here
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo

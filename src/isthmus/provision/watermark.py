@@ -25,6 +25,7 @@ _WRITTEN: Final = (
     (re.compile(r"\d{8}$"), "%Y%m%d", 8),
 )
 """How databases without a type for times write them, so that they still sort as text."""
+_UTC: Final = re.compile(r":\d\d(\.\d+)?(Z|[+-]00:?00)$")
 
 
 class NoOrderError(ValueError):
@@ -109,8 +110,7 @@ def _limit(value: Any, now: Micros, zone: ZoneInfo) -> Any:
         case date():
             return wall.date()
         case str() if _read(value) is not None:
-            # Its zone may be another one; a day of room costs a day of reading again at most.
-            return _like(value, wall + timedelta(days=1))
+            return _like(value, to_datetime(now) if _UTC.search(value) else wall)
         case _:
             return value
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 _MARK = "_isthmus_changed"
-_NO_PLACE: tuple[str, ...] = (
+_HOPELESS: tuple[str, ...] = (
     "no such table", "no such column", "syntax error", "file is not a database", "authentication",
     "does not exist", "permission denied", "access denied", "login failed", "no pg_hba.conf",
 )  # fmt: skip
@@ -177,9 +177,8 @@ class SqlSystem(System[SqlSpec]):
         import sqlalchemy as sa  # noqa: PLC0415 - an optional driver
 
         text = self._safe(error.orig)
-        hopeless = isinstance(error, sa.exc.ProgrammingError) or any(
-            words in text.lower() for words in _NO_PLACE
-        )
+        temporary = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
+        hopeless = not temporary or any(words in text.lower() for words in _HOPELESS)
         return Refused(text) if hopeless else Unreachable(text)
 
     def _safe(self, error: BaseException | None) -> str:
