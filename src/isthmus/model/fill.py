@@ -61,10 +61,12 @@ class Filling:
         def variable(found: re.Match[str]) -> str:
             if found[0].startswith("$$"):
                 return found[0][1:]
-            name = found[1]
+            name, has_default, default = found[1].partition(":-")
             if not _VARIABLE.match(name):
                 message = f"`{found[0]}` does not name an environment variable"
                 self._miss(node, "M005", path, message, f"write `${found[0]}` for the text itself")
+            elif has_default:
+                return self.env.get(name) or default  # as in a shell: empty counts as not set
             elif name not in self.env:
                 message = f"the environment variable `{name}` is not set"
                 self._miss(node, "M005", path, message, f"set it: `{name}=… isthmus check`")
