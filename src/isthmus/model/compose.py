@@ -63,7 +63,7 @@ class Composer:
             for event in _events(self.text):
                 self._take(event)
         except _TooMuchError as error:
-            self._refuse("M004", str(error))
+            self._refuse("M004", *error.args)
         except yaml.MarkedYAMLError as error:
             self._refuse("M001", _syntax(error), _place_of(self.file, error), hint=_advice(error))
         except yaml.reader.ReaderError as error:
@@ -96,8 +96,9 @@ class Composer:
 
     def _open(self, event: Any) -> None:
         if len(self._stack) >= MAX_DEPTH:
-            line = event.start_mark.line + 1
-            raise _TooMuchError(f"values are nested more than {MAX_DEPTH} deep in line {line}")
+            mark = event.start_mark
+            place = Place(self.file, mark.line + 1, mark.column + 1)
+            raise _TooMuchError(f"values are nested more than {MAX_DEPTH} deep", place)
         kind = MappingNode if isinstance(event, yaml.MappingStartEvent) else ListNode
         node = kind(event.start_mark)
         if event.tag is not None:
@@ -124,7 +125,8 @@ class Composer:
         frame = self._stack[-1]
         frame.node.size += node.size
         if frame.node.size > MAX_NODES:
-            raise _TooMuchError(f"more than {MAX_NODES:,} values, aliases written out")
+            said = f"more than {MAX_NODES:,} values, aliases written out"
+            raise _TooMuchError(said, spot(self.file, node))
         if isinstance(frame.node, ListNode):
             frame.node.items.append(node)
         elif frame.key is None and not frame.refused:

@@ -52,17 +52,19 @@ _KIND: Final = TypeAdapter(str)
 
 
 def declare(
-    documents: Sequence[Document], library: Sequence[Document], kinds: Kinds
+    documents: Sequence[Document], library: Sequence[Document], kinds: Kinds, *, complete: bool
 ) -> tuple[Declaration | None, list[Problem]]:
-    """None where a problem leaves something undeclared: rules would only echo it."""
+    """None where a problem leaves something undeclared: rules would only echo it.
+
+    `complete`: no file was left out, so that what is not here is nowhere.
+    """
     desk = _Desk(kinds)
     for document in documents:
         desk.take(document)
-    desk.inside_company()
-    desk.inside_sites()
-    if not desk.documents["enterprise"]:
+    desk.inside()
+    if complete and not desk.documents["enterprise"]:
         desk.problems.append(_no_enterprise(documents))
-    if any(each.severity == "error" for each in desk.problems):
+    if not desk.documents["enterprise"] or desk.problems:
         return None, desk.problems
     return desk.declaration(library), desk.problems
 
@@ -112,6 +114,8 @@ class _Desk:
 
     def _one(self, kind: str, document: Document, path: Path) -> None:
         data = _at(document.data, path)
+        if kind in {"enterprise", "site"}:
+            self._inside(document)
         spec, found = validated(DOCUMENT_KINDS[kind], document, path, data)
         self.problems += found
         if spec is None:
@@ -155,41 +159,38 @@ class _Desk:
         else:
             declared[name] = new
 
-    def inside_company(self) -> None:
+    def inside(self) -> None:
+        """What companies and sites hold, once all documents are known."""
         for company in self.documents["enterprise"].values():
-            if company.spec is None:
-                continue
-            self._systems(company, company.spec.systems)
-            for position, reason in enumerate(company.spec.reasons):
+            for position, reason in enumerate(company.spec.reasons if company.spec else ()):
                 path: Path = ("reasons", position)
                 declared = Declared(reason.reason, reason, company.document, path)
                 self._once(self.documents["reason"], reason.reason, declared, ("reason",))
-
-    def inside_sites(self) -> None:
         for site in self.documents["site"].values():
             self._machines(site)
-            for name, data in site.spec.sources.items():
-                found = self._connected(site, ("sources", name), data, self.kinds.sources)
-                if found is not None:
-                    self._once(self.sources, name, found, (), at_key=True)
-            self._systems(site, site.spec.systems)
-            self._use_cases(site)
 
-    def _systems(self, owner: Declared[Any], systems: Mapping[str, dict[str, Any]]) -> None:
-        for name, data in systems.items():
-            found = self._connected(owner, ("systems", name), data, self.kinds.systems)
-            if found is not None:
-                self._once(self.systems, name, found, (), at_key=True)
+    def _inside(self, document: Document) -> None:
+        """What must be checked by its kind; also where the rest of the document is wrong."""
+        homes: tuple[tuple[str, Mapping[str, type[Guarded]], dict[str, Any]], ...] = (
+            ("sources", self.kinds.sources, self.sources),
+            ("systems", self.kinds.systems, self.systems),
+        )
+        for home, kinds, declared in homes:
+            for name, data in _mappings(document.data.get(home)):
+                found = self._connected(document, (home, name), data, kinds)
+                if found is not None:
+                    self._once(declared, name, found, (), at_key=True)
+        if document.kind == "site":
+            self._use_cases(document)
 
     def _connected(
         self,
-        owner: Declared[Any],
+        document: Document,
         path: tuple[str, str],
         data: dict[str, Any],
         kinds: Mapping[str, type[GuardedT]],
     ) -> Declared[GuardedT] | None:
         """A source or a system: its `kind` says which further keys it has."""
-        document = owner.document
         kind = self._kind(document, path, data, kinds)
         if kind is None:
             return None
@@ -199,7 +200,7 @@ class _Desk:
             return None
         if secret := _secret_fields(document, path):
             spec.guard(secret)
-        site = owner.name if isinstance(owner.spec, Site) else ""
+        site = document.name if document.kind == "site" else ""
         return Declared(path[1], spec, document, path, site)
 
     def _kind(
@@ -224,20 +225,20 @@ class _Desk:
             return kinds[data["kind"]]
         return None
 
-    def _use_cases(self, site: Declared[Site]) -> None:
+    def _use_cases(self, document: Document) -> None:
         seen: dict[str, Declared[UseCaseSpec]] = {}
-        for key, name, data in _named(site.spec.use_cases):
+        for key, name, data in _named(document.data.get("use_cases")):
             path: Path = ("use_cases", key)
             kind = self.kinds.use_cases.get(name)
             if kind is None:
                 hint = did_you_mean_or_list(name, self.kinds.use_cases, "use cases")
                 said = f"no use case is called `{name}`"
-                self._say(site.problem("M042", path, said, hint, at_key=True))
+                self._say(document.problem("M042", path, said, hint, at_key=True))
                 continue
-            spec, found = validated(kind, site.document, path, data)
+            spec, found = validated(kind, document, path, data)
             self.problems += found
             if spec is not None:
-                new = Declared(name, spec, site.document, path, site.name)
+                new = Declared(name, spec, document, path, document.name)
                 self._once(seen, name, new, (), at_key=True)
         self.use_cases += seen.values()
 
@@ -288,15 +289,19 @@ def _library(documents: Sequence[Document]) -> dict[str, dict[str, Declared[Any]
     return found
 
 
-def _named(
-    written: Sequence[str] | Mapping[str, dict[str, Any]],
-) -> Iterator[tuple[str | int, str, dict[str, Any]]]:
+def _mappings(data: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Entries that are mappings; the others are told by the shape of the document."""
+    for name, entry in data.items() if isinstance(data, dict) else ():
+        if isinstance(entry, dict):
+            yield name, entry
+
+
+def _named(written: Any) -> Iterator[tuple[str | int, str, dict[str, Any]]]:
     """Key or position, name, options: use cases may be listed, or given with options."""
-    if isinstance(written, Mapping):
-        for name, options in written.items():
-            yield name, name, options
-    else:
-        for position, name in enumerate(written):
+    for name, options in _mappings(written):
+        yield name, name, options
+    for position, name in enumerate(written if isinstance(written, list) else ()):
+        if isinstance(name, str):
             yield position, name, {}
 
 

@@ -10,6 +10,12 @@ from isthmus.model.masking import masked
 
 _LONGEST_LINE: Final = 300
 
+_DECLARING: Final = frozenset({
+    "enterprise", "code_system", "block", "machine_type", "site",
+    "material", "materials", "reason", "reasons",
+})  # fmt: skip
+"""First keys under which a document has an address."""
+
 Path = tuple[str | int, ...]
 """Keys and list positions from the root of a document to a value."""
 
@@ -99,7 +105,7 @@ class Document:
     def address(self, path: Path) -> str:
         """How a person says where `path` is: `sites.hamburg.machines.im-07.source`."""
         match self.kind, path:
-            case "", _:
+            case kind, _ if kind not in _DECLARING:
                 parts = path
             case "enterprise", _:
                 parts = ("company", *path)
@@ -127,6 +133,8 @@ class Document:
 
 def spot(file: str, node: Node) -> Place:
     """A value is marked from end to end where it stands in one line, else at its beginning."""
+    if isinstance(node, MappingNode) and node.pairs:
+        return spot(file, next(iter(node.pairs.values()))[0])
     start, length = node.start, 1
     if isinstance(node, Scalar) and node.end.line == start.line:
         length = max(1, node.end.column - start.column)

@@ -26,6 +26,8 @@ from isthmus.model.resolve import resolve
 from isthmus.model.rules import broken_rules
 
 SECRETS: Final = "secrets.yaml"
+_LEFT_OUT: Final = frozenset({"M001", "M004", "M008"})
+"""Problems after which documents may be missing."""
 _ENDINGS: Final = frozenset({".yaml", ".yml"})
 
 
@@ -73,7 +75,8 @@ def read_texts(
             documents.append(filling.filled())
             problems += filling.problems
             used |= filling.used
-    declaration, found = declare(documents, _library(), kinds)
+    complete = not any(each.code in _LEFT_OUT for each in problems)
+    declaration, found = declare(documents, _library(), kinds, complete=complete)
     problems += found
     plant, found = _checked(declaration, kinds, problems)
     return Loaded(plant, _told([*problems, *found], used))

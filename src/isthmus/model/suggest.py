@@ -1,12 +1,19 @@
 """Hints of the form `did you mean …`."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
+from itertools import takewhile
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
-    found = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return found[0] if found else None
+    """The nearest word; of several equally near the one that starts alike longest."""
+    near = get_close_matches(word, list(known), n=5, cutoff=0.6)
+
+    def likeness(other: str) -> tuple[float, int]:
+        alike = takewhile(lambda pair: pair[0] == pair[1], zip(word, other, strict=False))
+        return SequenceMatcher(None, word, other).ratio(), len(list(alike))
+
+    return max(near, key=likeness, default=None)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

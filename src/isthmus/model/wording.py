@@ -211,7 +211,8 @@ def _problem(
             message, *others = dict.fromkeys(_complaint(each) for each in group)
             message = ", or ".join((message, *(other.removeprefix("must be ") for other in others)))
             complete = message.startswith("`") or isinstance(first.input, dict | list)
-            text = message if complete else f"{_shown(first)}: {message}"
+            joint = " " if message.startswith(("must be ", "has too ")) else ": "
+            text = message if complete else f"{_shown(first)}{joint}{message}"
             return document.problem("M013", path, text, _choice_hint(first), at_key=first.at_key)
 
 

@@ -42,6 +42,8 @@ def addresses(declaration: Declaration, kinds: Kinds) -> Iterator[Problem]:
         if machine_type is None or source is None:
             continue
         kind = source.spec.kind
+        if machine_type.spec.kind not in {None, kind}:
+            continue  # M039: the addresses are right, the source is not
         values = values_for(machine_type.spec, machine.spec.params)
         for key, mapping in machine_type.spec.map.items():
             if mapping.tag is None or any(n not in values for n in parameters(mapping.tag)):
@@ -72,4 +74,4 @@ def _address_problem(
     names = ", ".join(f"`{name}`" for name, _, _ in found[:_SHOWN_MACHINES])
     more = f" and {len(found) - _SHOWN_MACHINES} more" if len(found) > _SHOWN_MACHINES else ""
     said = complaint if f"`{tag}`" in complaint else f"`{tag}`: {complaint}"
-    return machine_type.problem("M038", ("map", key, "tag"), said, f"so it is for {names}{more}")
+    return machine_type.problem("M038", ("map", key, "tag"), said, f"found at {names}{more}")

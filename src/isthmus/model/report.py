@@ -1,0 +1,28 @@
+"""Findings as a person or a program reads them."""
+
+import json
+from collections.abc import Sequence
+from typing import Literal
+
+from isthmus.base.problem import Problem
+
+Format = Literal["text", "json"]
+
+
+def report(problems: Sequence[Problem], form: Format) -> str:
+    """All findings; as text with a summary in the last line, as JSON a list of objects."""
+    if form == "json":
+        return json.dumps([each.as_dict() for each in problems], ensure_ascii=False, indent=2)
+    return "\n\n".join([*(each.render() for each in problems), summary(problems)])
+
+
+def summary(problems: Sequence[Problem]) -> str:
+    """One line: `2 errors, 1 warning`, or that all is well."""
+    errors = sum(each.severity == "error" for each in problems)
+    if not problems:
+        return "no problems"
+    return f"{_counted(errors, 'error')}, {_counted(len(problems) - errors, 'warning')}"
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
