@@ -1,5 +1,6 @@
 """Rows against the table they are for: pure, no silent cast, every refusal names the column."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import pyarrow as pa
@@ -33,6 +34,13 @@ def lake_rows(parcel: Parcel, table: TableSchema) -> pa.Table:
         "_seq": pa.repeat(pa.scalar(parcel.seq, pa.int64()), count),
     }
     return pa.table([columns[name] for name in table.schema.names], schema=table.schema)
+
+
+def known_table(name: str, schemas: Mapping[str, TableSchema]) -> TableSchema:
+    """ContractError if the model has no such table."""
+    if name not in schemas:
+        raise ContractError(f"no block, entity or interval of the model is called `{name}`")
+    return schemas[name]
 
 
 def _conform(rows: pa.Table, table: TableSchema, where: str) -> pa.Table:

@@ -6,7 +6,7 @@ from what the table says.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -16,12 +16,13 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
+from isthmus.base.clock import Micros
 from isthmus.base.problem import Problem, ProblemsError
 from isthmus.data import delta
-from isthmus.data.contract import ContractError, lake_rows
+from isthmus.data.contract import ContractError, known_table, lake_rows
 from isthmus.data.evolve import open_for
 from isthmus.data.tables import TableSchema, tables
-from isthmus.data.verify import verify
+from isthmus.data.verify import verify as verify_lake
 from isthmus.flow.log import SqliteLog
 from isthmus.flow.parcel import DamagedError, Parcel
 from isthmus.model.plant import Plant
@@ -54,21 +55,25 @@ class Writer:
     """One per lake is enough; a second one cannot write anything twice."""
 
     def __init__(
-        self, lake: Path, logs: Sequence[SqliteLog], plant: Plant, pace: Pace | None = None
+        self,
+        lake: Path,
+        logs: Mapping[str, SqliteLog],
+        plant: Plant,
+        pace: Pace | None = None,
     ) -> None:
         self._lake = lake
-        self._logs = list(logs)
+        self._logs = list(logs.values())
         self._schemas = tables(plant)
         self._pace = pace or Pace()
         self._tables: dict[str, DeltaTable] = {}
         self._written_at = time.monotonic()
 
-    def start(self, now: int = 0) -> list[Problem]:
-        """Before any intake: verify the lake, create and widen tables, fence logs that went back.
+    def verify(self, now: Micros = 0) -> list[Problem]:
+        """Before any intake: check the lake, create and widen tables, fence logs that went back.
 
         ProblemsError if the lake is damaged; returns warnings.
         """
-        found = verify(self._lake)
+        found = verify_lake(self._lake)
         if any(problem.severity == "error" for problem in found):
             raise ProblemsError(found)
         found += self._open_tables()
@@ -78,7 +83,7 @@ class Writer:
             raise ProblemsError(found)
         return found
 
-    def change(self, plant: Plant) -> None:
+    def adopt(self, plant: Plant) -> None:
         """Take over a changed model: new blocks get tables, new fields get columns."""
         self._schemas = tables(plant)
         problems = self._open_tables()
@@ -146,9 +151,7 @@ class Writer:
         return True
 
     def _table(self, name: str) -> tuple[DeltaTable, TableSchema]:
-        schema = self._schemas.get(name)
-        if schema is None:
-            raise ContractError(f"no block, entity or interval of the model is called `{name}`")
+        schema = known_table(name, self._schemas)
         table = self._tables.get(name)
         if table is None:
             raise ContractError(f"table `{name}` could not be opened")
@@ -164,7 +167,7 @@ class Writer:
                 problems += error.problems
         return problems
 
-    def _compare(self, log: SqliteLog, now: int) -> list[Problem]:
+    def _compare(self, log: SqliteLog, now: Micros) -> list[Problem]:
         """The lake and a log must agree on how far they got, else one of them went back."""
         committed = self._committed(log)
         if committed > log.last("rows"):
