@@ -62,7 +62,8 @@ def plant() -> tuple[Source, Plant]:
         if name == "machine_state":
             kinds["state"]["values"] = "packml"
         blocks[name] = Block.model_validate({"block": name, "version": 1, "fields": kinds})
-    return source, Plant("acme", "", "UTC", "en", {}, machines, {"im": source}, {}, blocks, {}, {}, {})
+    sources = {"im": source}
+    return source, Plant("acme", "", "UTC", "en", {}, machines, sources, {}, blocks, {}, {}, {})
 
 
 def parcel(source: Source, size: int, first: int, seed: random.Random) -> pa.Table:
@@ -91,7 +92,7 @@ def _sample(tag: str, at: Micros, number: int, seed: random.Random) -> dict[str,
 def measure(size: int) -> dict[str, float]:
     source, whole = plant()
     mapping = Mapping.of(source, whole)
-    seed = random.Random(1)
+    seed = random.Random(1)  # noqa: S311
     count = max(8, 40_000 // size)
     parcels = [parcel(source, size, n * size, seed) for n in range(count)]
     took, state = [], None

@@ -70,7 +70,8 @@ def decode(state: bytes | None) -> Carried:
     except (ValueError, KeyError, TypeError) as damage:
         raise StateError(_ADVICE.format(what="is damaged")) from damage
     if version != VERSION:
-        raise StateError(_ADVICE.format(what=f"has version {version}, this Isthmus reads {VERSION}"))
+        what = f"has version {version}, this Isthmus reads {VERSION}"
+        raise StateError(_ADVICE.format(what=what))
     return Carried(
         counters={key: Reading(*values) for key, values in content["counters"].items()},
         held={key: Held(*values) for key, values in content["held"].items()},

@@ -91,13 +91,9 @@ def _usable(entries: pa.RecordBatch) -> Column:
 def _numbers(entries: pa.RecordBatch, mapping: Mapping) -> pa.RecordBatch:
     field = entries["field"]
     raw, exact = _read_numbers(entries)
-    amount = pc.add(
-        pc.multiply(raw, mapping.scale.take(field)), mapping.offset.take(field)
-    )
+    amount = pc.add(pc.multiply(raw, mapping.scale.take(field)), mapping.offset.take(field))
     rounded = pc.round(amount)
-    inside = pc.and_(
-        pc.less(amount, _INT64), pc.greater_equal(amount, -_INT64)
-    )
+    inside = pc.and_(pc.less(amount, _INT64), pc.greater_equal(amount, -_INT64))
     whole = pc.if_else(inside, rounded, None).cast(pa.int64())
     if exact is not None:
         whole = pc.if_else(mapping.plain.take(field), pc.coalesce(exact, whole), whole)

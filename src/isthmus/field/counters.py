@@ -73,7 +73,8 @@ def _steps(entries: pa.RecordBatch, mapping: Mapping, carried: Carried) -> tuple
         pc.less_equal(pieces, mapping.most.take(field)).fill_null(True),  # noqa: FBT003
     )
     possible = pc.and_(
-        pc.greater_equal(whole, 0), pc.less(whole, size).fill_null(True)  # noqa: FBT003
+        pc.greater_equal(whole, 0),
+        pc.less(whole, size).fill_null(True),  # noqa: FBT003
     )
     usual = pc.and_(pc.and_(possible, pc.equal(per_step, pc.round(per_step))),
                     pc.coalesce(follows, pc.is_null(before)))  # fmt: skip
@@ -103,9 +104,7 @@ def _remember(entries: pa.RecordBatch, mapping: Mapping, carried: Carried) -> No
         carried.counters[mapping.keys[number]] = Reading(time, value)
 
 
-def _walked(
-    entries: pa.RecordBatch, number: int, mapping: Mapping, carried: Carried
-) -> Counted:
+def _walked(entries: pa.RecordBatch, number: int, mapping: Mapping, carried: Carried) -> Counted:
     """One field whose readings are not all as usual, reading by reading."""
     key, mapped = mapping.keys[number], mapping.maps[number]
     readings = zip(entries["time"].to_pylist(), entries["whole"].to_pylist(), strict=True)
@@ -169,7 +168,7 @@ def _advance(before: int, value: int, mapped: FieldMap) -> int | None:
         return value - before
     counter = mapped.counter
     if counter is not None and counter.bits is not None:
-        size = 2**counter.bits
+        size: int = 2**counter.bits
         if before >= size * _HIGH and value < size * _LOW:
             return value - before + size
     if counter is not None and counter.decrements == "ignore":

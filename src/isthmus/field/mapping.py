@@ -221,9 +221,7 @@ def _columns(
         "block": pa.array([block_of[m.block] for m in maps], pa.int32()),
         "machine": pa.array([machine_of[m.machine] for m in maps], pa.int32()),
         "column": pa.array([column_of[m.block, m.field] for m in maps], pa.int32()),
-        "place": pa.array(
-            [places[m.block, m.machine] for m in maps], pa.int64()
-        ),
+        "place": pa.array([places[m.block, m.machine] for m in maps], pa.int64()),
         "plain": pa.array(plain, pa.bool_()),
         "scale": pa.array(
             [1.0 if c else m.scale for m, c in zip(maps, counters, strict=True)], pa.float64()
@@ -271,7 +269,7 @@ def _code_table(
 
 def _is_number(code: str) -> bool:
     try:
-        return float(code) == float(code)  # noqa: PLR0124 - NaN is not
+        return float(code) == float(code)
     except ValueError:
         return False
 

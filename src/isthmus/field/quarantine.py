@@ -3,16 +3,17 @@
 The table for people is docs/reference/quarantine.md; a test holds the two together.
 """
 
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from isthmus.base.clock import Micros, iso, parse_time
+from isthmus.base.clock import MINUTE, Micros, iso, parse_time
 from isthmus.flow.parcel import Quarantined
 from isthmus.model.plant import FieldMap
 
 EARLIEST: Final[Micros] = parse_time("2000-01-01T00:00:00Z")
 """A device time before this is a clock that was never set."""
-AHEAD: Final[Micros] = 300_000_000
+AHEAD: Final[Micros] = 5 * MINUTE
 """How far a device's clock may be ahead of ours."""
 SHOWN: Final = 1_000
 """Characters of a value that quarantine keeps; RAW has all of them."""
@@ -51,69 +52,68 @@ def shown(number: float | None, text: str | None) -> str:
     return str(int(number)) if number.is_integer() else repr(number)
 
 
-def quarantined(
-    source: str,
-    tag: str,
-    mapped: FieldMap,
-    why: Why,
-    device_time: Micros,
-    received_time: Micros,
-    number: float | None,
-    text: str | None,
-) -> Quarantined:
-    value = shown(number, text)
+@dataclass(frozen=True)
+class Raw:
+    """A sample as it came."""
+
+    tag: str
+    device_time: Micros
+    received_time: Micros
+    number: float | None
+    text: str | None
+
+
+def quarantined(source: str, raw: Raw, mapped: FieldMap, why: Why) -> Quarantined:
+    value = shown(raw.number, raw.text)
     return Quarantined(
         source=source,
-        tag=tag,
+        tag=raw.tag,
         machine=mapped.machine,
         block=mapped.block,
         field=mapped.field,
-        device_time=device_time,
-        received_time=received_time,
+        device_time=raw.device_time,
+        received_time=raw.received_time,
         value=value,
         code=why.code,
-        reason=_reason(why, mapped, value, device_time, received_time),
+        reason=_reason(why, mapped, value, raw),
     )
 
 
-def _reason(  # noqa: PLR0911 - one sentence per code
-    why: Why, mapped: FieldMap, value: str, device_time: Micros, received_time: Micros
-) -> str:
-    name = f"{mapped.block}.{mapped.field}"
-    brief = value if len(value) <= 60 else value[:57] + "…"
-    match why:
-        case Why.UNDECODABLE:
-            return f"what came could not be read: {brief}"
-        case Why.CLOCK_NOT_SET:
-            return f"device time {_moment(device_time)}: this device's clock was never set"
-        case Why.IN_THE_FUTURE:
-            ahead = (device_time - received_time) / 60_000_000
-            return f"device time {_moment(device_time)} is {ahead:.0f} min ahead of our clock"
-        case Why.NO_VALUE:
-            return "the quality is good, but no value came"
-        case Why.NOT_A_NUMBER:
-            return f"`{name}` is a {mapped.type}, but `{brief}` came"
-        case Why.NOT_FINITE:
-            return f"`{name}` came as {brief}, which is no number a machine can measure"
-        case Why.NOT_WHOLE:
-            return f"`{name}` is a {mapped.type}, but {brief} is not whole{_scaling(mapped)}"
-        case Why.TOO_LARGE:
-            return f"{brief} does not fit into 64 bits"
-        case Why.BELOW_MIN:
-            return f"{brief}{_scaling(mapped)} is below the limit {mapped.min:g} of `{name}`"
-        case Why.ABOVE_MAX if mapped.type == "counter":
-            return f"at {brief} `{name}` grew by more than {mapped.max:g} in one step"
-        case Why.ABOVE_MAX:
-            return f"{brief}{_scaling(mapped)} is above the limit {mapped.max:g} of `{name}`"
-        case Why.NOT_BOOLEAN:
-            return f"`{name}` is a boolean, but `{brief}` came"
-        case Why.UNKNOWN_CODE:
-            return f"`{brief}` is no code of `{name}`; known: {_known(mapped)}"
-        case Why.TEXT_TOO_LONG:
-            return f"the text is longer than the {mapped.max_length} characters of `{name}`"
-        case Why.NOT_A_COUNT:
-            return f"{brief} cannot be the reading of a counter{_width(mapped)}"
-    raise AssertionError(why)
+_REASONS: Final[dict[Why, str]] = {
+    Why.UNDECODABLE: "what came could not be read: {value}",
+    Why.CLOCK_NOT_SET: "device time {moment}: this device's clock was never set",
+    Why.IN_THE_FUTURE: "device time {moment} is {ahead:.0f} min ahead of our clock",
+    Why.NO_VALUE: "the quality is good, but no value came",
+    Why.NOT_A_NUMBER: "`{name}` is of type {type}, but `{value}` came",
+    Why.NOT_FINITE: "`{name}` came as {value}, which no machine can measure",
+    Why.NOT_WHOLE: "`{name}` is of type {type}, but {value}{scaling} is not whole",
+    Why.TOO_LARGE: "{value}{scaling} does not fit into 64 bits",
+    Why.BELOW_MIN: "{value}{scaling} is below the limit {min:g} of `{name}`",
+    Why.ABOVE_MAX: "{value}{scaling} is above the limit {max:g} of `{name}`",
+    Why.NOT_BOOLEAN: "`{name}` is of type boolean, but `{value}` came",
+    Why.UNKNOWN_CODE: "`{value}` is no code of `{name}`; known: {known}",
+    Why.TEXT_TOO_LONG: "the text is longer than the {max_length} characters of `{name}`",
+    Why.NOT_A_COUNT: "{value} cannot be the reading of a counter{width}",
+}
+_GREW: Final = "at {value} `{name}` grew by more than {max:g} in one step"
+
+
+def _reason(why: Why, mapped: FieldMap, value: str, raw: Raw) -> str:
+    counter = mapped.type == "counter"
+    template = _GREW if counter and why is Why.ABOVE_MAX else _REASONS[why]
+    return template.format(
+        value=value if len(value) <= 60 else value[:57] + "…",
+        name=f"{mapped.block}.{mapped.field}",
+        type=mapped.type,
+        moment=_moment(raw.device_time),
+        ahead=(raw.device_time - raw.received_time) / MINUTE,
+        scaling="" if counter else _scaling(mapped),
+        min=mapped.min or 0.0,
+        max=mapped.max or 0.0,
+        known=_known(mapped),
+        max_length=mapped.max_length,
+        width=_width(mapped),
+    )
 
 
 def _moment(at: Micros) -> str:

@@ -1,7 +1,6 @@
 """Entries become rows of blocks: one per machine and device time, null where nothing came."""
 
 from collections import Counter
-from collections.abc import Mapping as Cells
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
@@ -21,34 +20,40 @@ UNKNOWN = 2
 """`_quality` of a row that says: nobody knows."""
 
 
-def rows_of(
-    entries: pa.RecordBatch, pool: pa.Array, changes: Sequence[StateChange],
-    mapping: Mapping, carried: Carried,
-) -> list[Rows]:  # fmt: skip
+@dataclass(frozen=True)
+class Making:
+    """What entries are read with."""
+
+    pool: pa.Array
+    """Strings that positions in `whole` point into."""
+    mapping: Mapping
+    carried: Carried
+
+
+def rows_of(entries: pa.RecordBatch, changes: Sequence[StateChange], making: Making) -> list[Rows]:
     """Rows per block: those that samples brought, then those that rules derived."""
     tables: dict[str, list[pa.Table]] = {}
     if entries.num_rows:
-        for block, table in _told(entries, pool, mapping, carried):
-            tables.setdefault(block, []).append(table)
-    for block in mapping.blocks:
+        for name, table in _told(entries, making):
+            tables.setdefault(name, []).append(table)
+    for block in making.mapping.blocks:
         derived = [change for change in changes if change.derived.block == block.name]
         if derived:
-            table = _derived_table(derived, block, mapping.source)
+            table = _derived_table(derived, block, making.mapping.source)
             tables.setdefault(block.name, []).append(table)
-    return [Rows(block, pa.concat_tables(parts)) for block, parts in tables.items()]
+    return [Rows(name, pa.concat_tables(parts)) for name, parts in tables.items()]
 
 
 def unknown_rows(source: Source, plant: Plant, at: Micros) -> list[Rows]:
     """From `at` on nobody knows anything about the machines of this source."""
-    machines: dict[str, list[str]] = {}
+    machines: dict[str, list[_Bare]] = {}
     for path in source.machines:
         for block in plant.machines[path].blocks:
-            machines.setdefault(block, []).append(path)
+            machines.setdefault(block, []).append(_Bare(path, at, at, UNKNOWN))
     return [
-        Rows(block, _bare_rows(layout(plant, block), source.name, paths, [at] * len(paths),
-                               [at] * len(paths), [UNKNOWN] * len(paths), {}))
-        for block, paths in machines.items()
-    ]  # fmt: skip
+        Rows(block, _bare_rows(layout(plant, block), source.name, rows))
+        for block, rows in machines.items()
+    ]
 
 
 @dataclass(frozen=True)
@@ -69,30 +74,27 @@ class _Frame:
         return _Frame(*(getattr(self, f.name).slice(start, size) for f in fields(self)))
 
 
-def _told(
-    entries: pa.RecordBatch, pool: pa.Array, mapping: Mapping, carried: Carried
-) -> Iterator[tuple[str, pa.Table]]:
+def _told(entries: pa.RecordBatch, making: Making) -> Iterator[tuple[str, pa.Table]]:
     """Rows are numbered for all blocks at once, block by block: what costs per call, costs once."""
+    mapping = making.mapping
     block_of = mapping.block.take(entries["field"])
     order = pc.sort_indices(block_of)
     entries, block_of = entries.drop_columns(["why"]).take(order), block_of.take(order)
     row, height = _row_of(entries, mapping)
     frame = _frame(entries, row, height, mapping)
-    entries = entries.append_column("row", row)
+    entries = with_columns(entries, row=row, machine=mapping.machine.take(entries["field"]))
     counts = pc.value_counts(block_of)
     first, first_row = 0, 0
     for number, size in zip(*(c.to_pylist() for c in counts.flatten()), strict=True):
         ours = entries.slice(first, size)
         last_row = pc.max(ours["row"]).as_py() + 1
+        ours = with_columns(ours, row=pc.subtract(ours["row"], first_row))
         block = mapping.blocks[number]
-        part = frame.part(first_row, last_row)
-        yield block.name, _block_table(ours, first_row, part, pool, block, mapping, carried)
+        yield block.name, _block_table(ours, frame.part(first_row, last_row), block, making)
         first, first_row = first + size, last_row
 
 
-def _frame(
-    entries: pa.RecordBatch, row: pa.Array, height: int, mapping: Mapping
-) -> _Frame:
+def _frame(entries: pa.RecordBatch, row: pa.Array, height: int, mapping: Mapping) -> _Frame:
     sums = pa.table(
         [row, entries["received"], entries["taken"], entries["grade"]],
         names=["row", "received", "taken", "grade"],
@@ -133,31 +135,23 @@ def _row_of(entries: pa.RecordBatch, mapping: Mapping) -> tuple[pa.Array, int]:
 
 
 def _block_table(
-    entries: pa.RecordBatch,
-    first_row: int,
-    frame: _Frame,
-    pool: pa.Array,
-    block: BlockLayout,
-    mapping: Mapping,
-    carried: Carried,
+    entries: pa.RecordBatch, frame: _Frame, block: BlockLayout, making: Making
 ) -> pa.Table:
-    row = pc.subtract(entries["row"], first_row)
-    column_of = mapping.column.take(entries["field"])
+    column_of = making.mapping.column.take(entries["field"])
     own = []
     for number, column in enumerate(block.columns):
         told = pc.equal(column_of, number)
-        cells = _cells(entries, told, row, column, pool, len(frame))
+        cells = _cells(entries, told, column, making.pool, len(frame))
         if column.name in block.holds:
-            machine = mapping.machine.take(entries["field"])
-            ours = with_columns(entries, row=row, machine=machine).filter(told)
-            known = States(f"{block.name}.{column.name}", ours, pool, mapping, carried)
+            path = f"{block.name}.{column.name}"
+            known = States(path, entries.filter(told), making.pool, making.mapping, making.carried)
             cells = known.held(cells, frame.machine, frame.time, frame.grade)
         own.append(cells)
     columns = [
-        mapping.machines.take(frame.machine),
+        making.mapping.machines.take(frame.machine),
         frame.time.cast(TIME),
         *own,
-        _repeat(mapping.source, len(frame)),
+        _repeat(making.mapping.source, len(frame)),
         frame.received.cast(TIME),
         frame.taken,
         frame.grade,
@@ -166,10 +160,9 @@ def _block_table(
 
 
 def _cells(
-    entries: pa.RecordBatch, told: pa.Array, row: pa.Array, column: Column, pool: pa.Array,
-    height: int,
-) -> pa.Array:  # fmt: skip
-    rows = row.filter(told)
+    entries: pa.RecordBatch, told: pa.Array, column: Column, pool: pa.Array, height: int
+) -> pa.Array:
+    rows = entries["row"].filter(told)
     if not len(rows):
         return pa.nulls(height, ARROW_TYPES[column.type])
     values = entries["amount" if column.type == "number" else "whole"].filter(told)
@@ -179,43 +172,48 @@ def _cells(
     return cells if column.type != "boolean" else cells.cast(pa.bool_())
 
 
+@dataclass(frozen=True)
+class _Bare:
+    """A row that no sample brought."""
+
+    machine: str
+    time: Micros
+    received: Micros
+    quality: int
+    field: str = ""
+    state: str | None = None
+
+
 def _derived_table(changes: Sequence[StateChange], block: BlockLayout, source: str) -> pa.Table:
-    cells: dict[str, list[str | None]] = {
-        name: [change.state if change.derived.field == name else None for change in changes]
-        for name in dict.fromkeys(change.derived.field for change in changes)
-    }
     return _bare_rows(
         block,
         source,
-        [change.derived.machine for change in changes],
-        [change.time for change in changes],
-        [change.known for change in changes],
-        [UNKNOWN if change.state is None else 0 for change in changes],
-        cells,
-    )
+        [
+            _Bare(
+                change.derived.machine, change.time, change.known,
+                UNKNOWN if change.state is None else 0, change.derived.field, change.state,
+            )
+            for change in changes
+        ],
+    )  # fmt: skip
 
 
-def _bare_rows(
-    block: BlockLayout,
-    source: str,
-    machines: Sequence[str],
-    times: Sequence[Micros],
-    received: Sequence[Micros],
-    quality: Sequence[int],
-    cells: Cells[str, Sequence[str | None]],
-) -> pa.Table:
-    """Rows that no sample brought: `_samples` is 0."""
-    height = len(machines)
+def _bare_rows(block: BlockLayout, source: str, rows: Sequence[_Bare]) -> pa.Table:
+    """`_samples` is 0: they were not told by any sample."""
+    cells = {
+        name: pa.array([row.state if row.field == name else None for row in rows], pa.string())
+        for name in {row.field for row in rows}
+    }
+    nothing = {c.name: pa.nulls(len(rows), ARROW_TYPES[c.type]) for c in block.columns}
     columns = [
-        pa.array(machines, pa.string()),
-        pa.array(times, TIME),
-        *(pa.array(cells[c.name], pa.string()) if c.name in cells
-          else pa.nulls(height, ARROW_TYPES[c.type]) for c in block.columns),
-        _repeat(source, height),
-        pa.array(received, TIME),
-        pa.repeat(pa.scalar(0, pa.int32()), height),
-        pa.array(quality, pa.int16()),
-    ]  # fmt: skip
+        pa.array([row.machine for row in rows], pa.string()),
+        pa.array([row.time for row in rows], TIME),
+        *(cells.get(column.name, nothing[column.name]) for column in block.columns),
+        _repeat(source, len(rows)),
+        pa.array([row.received for row in rows], TIME),
+        pa.repeat(pa.scalar(0, pa.int32()), len(rows)),
+        pa.array([row.quality for row in rows], pa.int16()),
+    ]
     return pa.table(columns, schema=block.schema)
 
 

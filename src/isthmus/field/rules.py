@@ -62,9 +62,7 @@ class _Watch:
 
     def silence(self, until: Micros) -> Iterator[StateChange]:
         if self.now.status in ("running", "watching") and until - self.now.seen > self.after:
-            yield self._change(
-                self.now.at, self.derived.rule.standing, self.now.seen + self.after
-            )
+            yield self._change(self.now.at, self.derived.rule.standing, self.now.seen + self.after)
             # Silence since the source was opened has no last pulse that a later one could be near.
             at = self.now.at if self.now.status == "running" else 0
             self.now = Pulses("standing", at, self.now.seen)

@@ -7,6 +7,7 @@ all rows add up to `shaped`.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,8 +18,8 @@ from isthmus.field.columns import Column, single, split, with_columns
 from isthmus.field.convert import BAD_GRADE, converted, graded, no_entries
 from isthmus.field.counters import counted
 from isthmus.field.mapping import Kind, Mapping
-from isthmus.field.quarantine import Why, quarantined
-from isthmus.field.rows import rows_of, unknown_rows
+from isthmus.field.quarantine import Raw, Why, quarantined
+from isthmus.field.rows import Making, rows_of, unknown_rows
 from isthmus.field.rules import Pulse, StateChange, changes
 from isthmus.flow.parcel import Count, Quarantined, Rows, Shaped
 
@@ -42,7 +43,7 @@ def shape(samples: pa.Table, mapping: Mapping, state: bytes | None, *, now: Micr
     silence = [c for d in mapping.derived for c in changes(d, (), carried, now)]
     rows = [rows for part in parts for rows in part.rows]
     if silence:
-        rows += rows_of(no_entries(), mapping.names, silence, mapping, carried)
+        rows += rows_of(no_entries(), silence, Making(mapping.names, mapping, carried))
     return Shaped(
         rows=_joined(rows),
         quarantined=[entry for part in parts for entry in part.quarantined],
@@ -108,7 +109,7 @@ def _shape_hour(
     checked = graded(samples)
     entries = _entries(checked, mapping)
     if not entries.num_rows:
-        return Shaped(counts=_counts(hour, checked, [], [], tags, mapping.source))
+        return Shaped(counts=_counts(_Hour(hour, tags, mapping.source), checked, [], []))
     entries, pool = converted(entries, mapping)
     entries, out_of_order = _count_up(entries, mapping, carried)
     fine, broken = split(entries, pc.equal(entries["why"], 0))
@@ -116,9 +117,9 @@ def _shape_hour(
     derived = _derived_changes(fine, mapping, carried)
     lost = _lost(broken, fine)
     return Shaped(
-        rows=rows_of(_taken_once(fine, mapping), pool, derived, mapping, carried),
+        rows=rows_of(_taken_once(fine, mapping), derived, Making(pool, mapping, carried)),
         quarantined=_quarantined(broken, samples, tags, mapping),
-        counts=_counts(hour, checked, lost, out_of_order, tags, mapping.source),
+        counts=_counts(_Hour(hour, tags, mapping.source), checked, lost, out_of_order),
     )
 
 
@@ -177,9 +178,7 @@ def _taken_once(fine: pa.RecordBatch, mapping: Mapping) -> pa.RecordBatch:
     return fine.append_column("taken", pa.array(taken, pa.int32()))
 
 
-def _derived_changes(
-    fine: pa.RecordBatch, mapping: Mapping, carried: Carried
-) -> list[StateChange]:
+def _derived_changes(fine: pa.RecordBatch, mapping: Mapping, carried: Carried) -> list[StateChange]:
     if not mapping.derived:
         return []
     watched = pa.array({d.pulses for d in mapping.derived}, pa.int32())
@@ -202,12 +201,13 @@ def _quarantined(
     if not broken.num_rows:
         return []
     raw = samples.take(pc.index_in(broken["sample"], value_set=samples["sample"]))
-    told = (raw[name].to_pylist() for name in ("time", "received", "number", "text"))
     names = [tags[tag] for tag in raw["tag"].to_pylist()]
+    values = (raw[name].to_pylist() for name in ("time", "received", "number", "text"))
+    told = map(Raw, names, *values)
     fields, whys = broken["field"].to_pylist(), broken["why"].to_pylist()
     return [
-        quarantined(mapping.source, tag, mapping.maps[field], Why(why), *values)
-        for tag, field, why, *values in zip(names, fields, whys, *told, strict=True)
+        quarantined(mapping.source, one, mapping.maps[field], Why(why))
+        for one, field, why in zip(told, fields, whys, strict=True)
     ]
 
 
@@ -218,13 +218,17 @@ def _lost(broken: pa.RecordBatch, fine: pa.RecordBatch) -> list[int]:
     return sorted(set(broken["sample"].to_pylist()) - set(fine["sample"].to_pylist()))
 
 
+@dataclass(frozen=True)
+class _Hour:
+    """Whose counts these are."""
+
+    hour: Micros
+    tags: list[str]
+    source: str
+
+
 def _counts(
-    hour: Micros,
-    samples: pa.RecordBatch,
-    lost: list[int],
-    out_of_order: list[int],
-    tags: list[str],
-    source: str,
+    of: _Hour, samples: pa.RecordBatch, lost: list[int], out_of_order: list[int]
 ) -> list[Count]:
     late = pc.greater(pc.subtract(samples["received"], samples["time"]), LATE)
     fates = pa.table(
@@ -246,9 +250,9 @@ def _counts(
     )  # fmt: skip
     return [
         Count(
-            source=source,
-            tag=tags[tag],
-            hour=hour,
+            source=of.source,
+            tag=of.tags[tag],
+            hour=of.hour,
             received=received,
             good=good,
             uncertain=uncertain,

@@ -8,13 +8,13 @@ import pyarrow as pa
 from isthmus.base.clock import HOUR, SECOND, Micros, parse_time
 from isthmus.flow.parcel import SAMPLES_SCHEMA, Shaped
 from isthmus.model.plant import FieldMap, Machine, Plant, Source
-from isthmus.model.spec.block import Block
+from isthmus.model.spec.block import Block, FieldType
 from isthmus.model.spec.site import SourceSpec
 
 T0: Micros = parse_time("2026-11-17T08:00:00Z")
 SITE = "acme/hamburg/moulding/line-1"
 
-BLOCKS = {
+BLOCKS: dict[str, dict[str, FieldType]] = {
     "machine_state": {"state": "enum", "mode": "enum", "reason": "text"},
     "part_count": {"good": "counter", "scrap": "counter"},
     "cycle": {
@@ -32,7 +32,9 @@ def field(machine: str, path: str, tag: str | None, **options: Any) -> FieldMap:
     return FieldMap(f"{SITE}/{machine}", block, name, kind, tag, **options)
 
 
-def plant(*maps: FieldMap, source: str = "im", spec: SourceSpec | None = None) -> tuple[Source, Plant]:
+def plant(
+    *maps: FieldMap, source: str = "im", spec: SourceSpec | None = None
+) -> tuple[Source, Plant]:
     paths = tuple(dict.fromkeys(m.machine for m in maps))
     machines = {
         path: Machine(

@@ -1,0 +1,127 @@
+"""Samples of one source into the log: shaped, or raw alone where shaping fails. Blocking."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from isthmus.base.clock import Clock, Micros
+from isthmus.field.connector import Missed
+from isthmus.field.quarantine import AHEAD
+from isthmus.field.shape import Mapping, resume, shape, unknown_rows
+from isthmus.flow.contract import Log
+from isthmus.flow.parcel import SAMPLES_SCHEMA, Rows, Shaped
+from isthmus.model.plant import Plant, Source
+
+_NOTHING = SAMPLES_SCHEMA.empty_table()
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What one parcel became; it is on our disk."""
+
+    rows: Sequence[Rows]
+    failure: str = ""
+    """Why the samples could only be kept raw; empty: they were shaped."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A gap that has begun."""
+
+    start: Micros
+    rows: Sequence[Rows]
+    """They say `unknown` of every machine of the source."""
+
+
+class Intake:
+    """Knows what is carried from parcel to parcel; every method is synced when it returns.
+
+    Not to be called from two threads at once. All methods raise Full where there is no room, and
+    then nothing has changed.
+    """
+
+    def __init__(self, source: Source, plant: Plant, log: Log, clock: Clock) -> None:
+        self.source = source
+        self.plant = plant
+        self.log = log
+        self.clock = clock
+        self.mapping = Mapping.of(source, plant)
+        self.newest: Micros = 0
+        """Latest device time seen: a row that says `unknown` must come after it."""
+        self._state = log.state(source.name)
+
+    def take(self, samples: pa.Table) -> Taken:
+        now = self.clock.now()
+        try:
+            shaped = shape(samples, self.mapping, self._state, now=now)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is named and RAW is kept
+            failure = f"{type(error).__name__}: {error}"
+            self.log.append_raw(self.source.name, samples, failure, now=now)
+            return Taken((), failure)
+        self.log.append(self.source.name, samples, shaped, now=now)
+        self._state = shaped.state
+        self._see(samples)
+        return Taken(shaped.rows)
+
+    def tick(self) -> Sequence[Rows]:
+        """Rows that follow from silence alone."""
+        if not self.mapping.derived:
+            return ()
+        now = self.clock.now()
+        shaped = shape(_NOTHING, self.mapping, self._state, now=now)
+        if shaped.rows:
+            self.log.append(self.source.name, None, shaped, now=now)
+            self._state = shaped.state
+        return shaped.rows
+
+    def open_since(self) -> Micros | None:
+        """Start of the gap that is open for this source, if one is."""
+        now = self.clock.now()
+        starts = [
+            gap.start
+            for gap in self.log.gaps(0, now + 1)
+            if gap.source == self.source.name and gap.end is None
+        ]
+        return min(starts, default=None)
+
+    def lost(self, reason: str, detail: str, at: Micros) -> Lost:
+        """From `at` on everything is unknown, until `opened`."""
+        start = max(at, self.newest + 1)
+        rows = unknown_rows(self.source, self.plant, start)
+        self.log.open_gap(
+            self.source.name, reason, detail, start=start, now=self.clock.now(), rows=rows
+        )
+        return Lost(start, rows)
+
+    def opened(self, since: Micros, at: Micros) -> None:
+        """The source was opened at `at`, after a gap that began at `since`."""
+        self._state = resume(self._state, self.mapping, unknown_since=since, opened=at)
+
+    def back(self, at: Micros) -> None:
+        """Values come: the gap ended when the source was opened."""
+        now = self.clock.now()
+        # The state goes first: should we die in between, the gap is still open, as it must be.
+        self.log.append(self.source.name, None, Shaped(state=self._state), now=now)
+        self.log.close_gap(self.source.name, end=at, now=now)
+
+    def missed(self, missed: Iterable[Missed]) -> None:
+        for one in missed:
+            self.interval("sequence", one.detail, one.start, one.end)
+
+    def interval(self, reason: str, detail: str, start: Micros, end: Micros) -> None:
+        """A gap that is over already."""
+        now = self.clock.now()
+        self.log.open_gap(self.source.name, reason, detail, start=start, now=now)
+        self.log.close_gap(self.source.name, end=end, now=now)
+
+    def _see(self, samples: pa.Table) -> None:
+        credible = pc.less_equal(
+            pc.subtract(
+                samples["device_time"].cast(pa.int64()), samples["received_time"].cast(pa.int64())
+            ),
+            AHEAD,
+        )
+        newest = pc.max(samples["device_time"].cast(pa.int64()).filter(credible)).as_py()
+        self.newest = max(self.newest, newest or 0)

@@ -1,0 +1,369 @@
+"""Runs one source: open, read, shape, log, acknowledge; says *lost* once and *back* once."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Literal, TypeVar
+
+import pyarrow as pa
+
+from isthmus.base.clock import Clock, Micros
+from isthmus.field.connector import AnyConnector, Missed, Refused, Unreachable
+from isthmus.field.registry import connector as connector_of
+from isthmus.flow.contract import Full, Log
+from isthmus.flow.failpoint import reach
+from isthmus.flow.parcel import Rows
+from isthmus.model.plant import Plant, Source
+from isthmus.runtime.backoff import Backoff
+from isthmus.runtime.heartbeat import Heartbeat
+from isthmus.runtime.intake import Intake, Taken
+
+PARCEL_SECONDS: Final = 0.25
+PARCEL_SAMPLES: Final = 10_000
+"""A parcel is written when one of the two is reached; wall time."""
+OPEN_SECONDS: Final = 60.0
+READ_SECONDS: Final = 60.0
+CLOSE_SECONDS: Final = 5.0
+"""A connector has its own, shorter timeouts; these bound a call that hangs in spite of them."""
+FASTEST_POLL: Final = 0.02
+"""A demonstration at high speed still leaves the device alone for a moment."""
+ROOM_SECONDS: Final = 1.0
+"""Between two looks whether a full disk has room again."""
+
+What = Literal[
+    "connected", "lost", "refused", "fault", "back", "missed", "disk_full", "room",
+    "shape_failed", "stopped",
+]  # fmt: skip
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SourceEvent:
+    """Something about a source that a person may want to know."""
+
+    name: str
+    kind: str
+    what: What
+    detail: str
+    """What happened, why, and what to do next."""
+    at: Micros
+    connected: bool
+    """Whether values come after this."""
+
+
+Factory = Callable[[], AnyConnector]
+
+
+class SourceRunner:
+    """One source of the model, from its own protocol to rows in the log."""
+
+    def __init__(
+        self,
+        source: Source,
+        plant: Plant,
+        log: Log,
+        clock: Clock,
+        *,
+        on_rows: Callable[[Sequence[Rows]], None],
+        on_event: Callable[[SourceEvent], None],
+        connector_factory: Factory | None = None,
+        heartbeat: Heartbeat | None = None,
+    ) -> None:
+        """Share one `heartbeat` between the sources of a log to save synced transactions."""
+        self.source = source
+        self.log = log
+        self.clock = clock
+        self.on_rows = on_rows
+        self.on_event = on_event
+        self._plant = plant
+        self._factory = connector_factory or self._registered
+        self._heartbeat = heartbeat or Heartbeat(log)
+        self._own_heartbeat = heartbeat is None
+        self._stopping = asyncio.Event()
+        self._unreachable = Backoff(1.0, 30.0)
+        self._refused = Backoff(10.0, 300.0)
+        self._out: What | None = None
+        """Said last, while no values come."""
+        self._since: Micros | None = None
+        """Start of the gap that is open."""
+        self._heard: Micros = 0
+        """When the connector answered last."""
+        self._connected = False
+        self._full_since: Micros = 0
+        self._reopen: Micros = 0
+        """Since when a polled source could not be read; it must be opened anew."""
+        self._failure = ""
+
+    async def run(self) -> None:
+        """Until `stop()`; a fault of ours ends it with the exception, for the supervisor."""
+        self._intake = await asyncio.to_thread(
+            Intake, self.source, self._plant, self.log, self.clock
+        )
+        self._since = await asyncio.to_thread(self._intake.open_since)
+        self._heard = self.clock.now()
+        try:
+            with suppress(_Stopped):
+                while not self._stopping.is_set():
+                    await self._wait(self._in_wall_time(await self._session()))
+        finally:
+            await self._farewell()
+
+    def stop(self) -> None:
+        """End soon and cleanly: what was read is written, the connector is closed."""
+        self._stopping.set()
+
+    # One session ------------------------------------------------------------------------------
+
+    async def _session(self) -> float:
+        """Open, read until something ends it, close; returns the pause in plant seconds."""
+        connector = self._factory()
+        try:
+            await self._call(connector.open(), OPEN_SECONDS, "opening it")
+            await self._read_on(connector)
+        except Unreachable as error:
+            await self._lost("lost", f"{error} Is it on and on this network?")
+            return self._unreachable.pause()
+        except Refused as error:
+            await self._lost("refused", f"{error} Trying again alone will not help.")
+            return self._refused.pause()
+        except _FaultError as fault:
+            await self._lost("fault", f"{fault} This is a fault of Isthmus, please report it.")
+            return self._refused.pause()
+        finally:
+            await self._close(connector)
+        return 0.0
+
+    async def _read_on(self, connector: AnyConnector) -> None:
+        """Until `stop()`, or until what a polled source showed meanwhile can no longer be known."""
+        opened = self.clock.now()
+        if self._since is not None:
+            self._intake.opened(self._since, opened)
+        pace = _Pace(connector, self._in_wall_time(self.source.spec.interval))
+        batch: list[pa.Table] = []
+        while not self._stopping.is_set() and not self._reopen:
+            samples = await self._call(connector.read(), READ_SECONDS, "reading")
+            await self._heard_now(opened)
+            if samples is not None and samples.num_rows:
+                batch.append(samples)
+            pace.read(samples)
+            if pace.is_full(batch) or self._stopping.is_set():
+                await self._store(connector, batch)
+                batch = []
+            await self._take_missed(connector.missed())
+            if not batch and self._intake.mapping.derived:
+                self._pass_on(await self._with_room(self._intake.tick))
+            await self._wait(pace.pause())
+        await self._store(connector, batch)
+        if self._reopen:
+            await self._begin_gap("disk_full", _FULL, self._reopen)
+            self._reopen = 0
+
+    async def _store(self, connector: AnyConnector, batch: list[pa.Table]) -> None:
+        """To disk, in parcels of bounded size; only then is the source told so."""
+        if not batch:
+            return
+        samples = pa.concat_tables(batch)
+        for start in range(0, samples.num_rows, PARCEL_SAMPLES):
+            part = samples.slice(start, PARCEL_SAMPLES)
+            self._take(await self._with_room(partial(self._intake.take, part)))
+        if connector.polled and self._full_since:
+            self._reopen = self._full_since
+        self._full_since = 0
+        reach("acknowledge.before")
+        await self._call(connector.acknowledge(), READ_SECONDS, "acknowledging", finish=True)
+        reach("acknowledge.after")
+
+    def _take(self, taken: Taken) -> None:
+        self._pass_on(taken.rows)
+        if taken.failure and taken.failure != self._failure:
+            self._say("shape_failed", f"Samples are kept raw alone: {taken.failure}.")
+        self._failure = taken.failure
+
+    async def _take_missed(self, missed: Sequence[Missed]) -> None:
+        if missed:
+            await self._with_room(partial(self._intake.missed, missed))
+            self._say("missed", "; ".join(one.detail for one in missed))
+
+    def _pass_on(self, rows: Sequence[Rows]) -> None:
+        if rows:
+            self.on_rows(rows)
+
+    # Lost and back ------------------------------------------------------------------------------
+
+    async def _heard_now(self, opened: Micros) -> None:
+        """The connector answered: now the source is back, not when its port was open."""
+        self._heard = self.clock.now()
+        self._heartbeat.heard(self.source.name, self._heard)
+        if self._since is not None:
+            await self._with_room(partial(self._intake.back, opened))
+            self._since = None
+        if self._out is not None or not self._connected:
+            what: What = "connected" if self._out is None else "back"
+            self._connected, self._out = True, None
+            self._unreachable.reset()
+            self._refused.reset()
+            self._say(what, "")
+
+    async def _lost(self, what: What, detail: str) -> None:
+        self._connected = False
+        self._heartbeat.gone(self.source.name)
+        advice = f"{detail} `isthmus probe {self.source.name}` tries now."
+        if self._since is None:
+            await self._begin_gap(what, detail, self._heard)
+        if self._out != what:
+            self._out = what
+            self._say(what, advice)
+
+    async def _begin_gap(self, reason: str, detail: str, at: Micros) -> None:
+        lost = await self._with_room(partial(self._intake.lost, reason, detail, at))
+        self._since = lost.start
+        self._pass_on(lost.rows)
+
+    async def _farewell(self) -> None:
+        """A stopped platform knows nothing either; recovery would only guess when it began."""
+        self._heartbeat.gone(self.source.name)
+        if self._since is None and self._connected:
+            with suppress(Full):
+                lost = await asyncio.to_thread(self._intake.lost, "stopped", _STOPPED, self._heard)
+                self._pass_on(lost.rows)
+        if self._own_heartbeat:
+            await self._heartbeat.close()
+        self._connected = False
+        self._say("stopped", _STOPPED)
+
+    async def _with_room(self, write: Callable[[], T]) -> T:
+        """Write in a thread; while the disk is full nothing is read, acknowledged or dropped."""
+        since: Micros = 0
+        while True:
+            try:
+                written = await asyncio.to_thread(write)
+            except Full as full:
+                if not since:
+                    since = self._full_since = self.clock.now()
+                    self._say("disk_full", str(full))
+                await self._wait(ROOM_SECONDS)
+                if self._stopping.is_set():
+                    raise _Stopped from full
+            else:
+                break
+        if since:
+            await asyncio.to_thread(
+                self._intake.interval, "disk_full", _FULL, since, self.clock.now()
+            )
+            self._say("room", "The disk has room again; intake goes on.")
+        return written
+
+    # Calls that end -------------------------------------------------------------------------------
+
+    async def _call(
+        self, work: Coroutine[Any, Any, T], seconds: float, doing: str, *, finish: bool = False
+    ) -> T | None:
+        """Bounded in time; None when `stop()` came first, unless it must `finish`."""
+        task = asyncio.ensure_future(work)
+        stop = asyncio.ensure_future(self._stopping.wait())
+        try:
+            awaited = {task} if finish else {task, stop}
+            await asyncio.wait(awaited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            if self._stopping.is_set() and not finish:
+                return None
+            raise Unreachable(f"no answer for {seconds:.0f} s while {doing}.")  # noqa: TRY301
+        except (Unreachable, Refused):
+            raise
+        except Exception as error:
+            raise _FaultError(f"{type(error).__name__} while {doing}: {error}.") from error
+        finally:
+            await _end(task, stop)
+
+    async def _close(self, connector: AnyConnector) -> None:
+        """A connector that cannot even close is left behind; the next one is new."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await connector.close()
+        except Exception as error:  # noqa: BLE001 - said, and nothing more can be done
+            self._say("fault", f"closing it failed: {type(error).__name__}: {error}")
+
+    async def _wait(self, seconds: float) -> None:
+        """Wall time; ends early when we are stopped."""
+        if seconds > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    def _in_wall_time(self, plant_seconds: float) -> float:
+        return max(FASTEST_POLL, plant_seconds / self.clock.speed) if plant_seconds else 0.0
+
+    def _say(self, what: What, detail: str) -> None:
+        self.on_event(
+            SourceEvent(
+                self.source.name, self.source.spec.kind, what, detail, self.clock.now(),
+                self._connected,
+            )
+        )  # fmt: skip
+
+    def _registered(self) -> AnyConnector:
+        kind = connector_of(self.source.spec.kind)
+        return kind(self.source.name, self.source.spec, self.source.tags, self.clock)
+
+
+class _Pace:
+    """When to read next, and when a parcel is full."""
+
+    def __init__(self, connector: AnyConnector, interval: float) -> None:
+        self.polled = connector.polled
+        self.interval = interval
+        self.samples = 0
+        self.began = 0.0
+        self.due = _monotonic()
+
+    def read(self, samples: pa.Table | None) -> None:
+        now = _monotonic()
+        count = samples.num_rows if samples is not None else 0
+        if count and not self.samples:
+            self.began = now
+        self.samples += count
+        if self.polled:
+            # Without drift, and never two at once: a poll that took too long skips its turns.
+            self.due += self.interval * max(1, -(-(now - self.due) // self.interval))
+        else:
+            # What arrives meanwhile waits in the connector and shares the next transaction.
+            self.due = now + PARCEL_SECONDS if 0 < count < PARCEL_SAMPLES else now
+
+    def is_full(self, batch: list[pa.Table]) -> bool:
+        if not batch:
+            return False
+        aged = _monotonic() + self.interval / 2 - self.began >= PARCEL_SECONDS
+        if self.polled and not aged and self.samples < PARCEL_SAMPLES:
+            return False
+        self.samples = 0
+        return True
+
+    def pause(self) -> float:
+        return self.due - _monotonic()
+
+
+class _FaultError(Exception):
+    """A connector raised what its contract does not know."""
+
+
+class _Stopped(Exception):  # noqa: N818 - the condition, not a bug
+    """We were stopped while waiting for room; what was not written was not acknowledged."""
+
+
+def _monotonic() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def _end(*tasks: asyncio.Future[Any]) -> None:
+    pending = [task for task in tasks if not task.done()]
+    for task in pending:
+        task.cancel()
+    if pending:
+        await asyncio.wait(pending, timeout=CLOSE_SECONDS)
+
+
+_FULL = "intake stood still because the disk was full"
+_STOPPED = "the platform was stopped"
