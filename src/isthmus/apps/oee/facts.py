@@ -7,6 +7,7 @@ import pyarrow as pa
 from isthmus.apps.app import Query
 from isthmus.apps.oee.inputs import count_params, statement, window_params
 from isthmus.base.clock import Micros
+from isthmus.data.facts import FactSpec, Input
 from isthmus.flow.parcel import TIME
 from isthmus.model.plant import Machine, Plant
 
@@ -51,3 +52,57 @@ def facts(
         return FACT_SCHEMA.empty_table()
     params = window_params(query, plant, machines, start, end) | count_params(machines)
     return query(statement(plant, "window", "facts"), params).cast(FACT_SCHEMA)
+
+
+# A state holds until the machine's next one, and whether that one begins a failure depends on it.
+_BY_STATE = """
+    WITH late AS (
+        SELECT DISTINCT unnest($machine::VARCHAR[]) AS machine, unnest($time::BIGINT[]) AS s
+    ),
+    later AS (
+        SELECT machine, epoch_us(time) AS t FROM machine_state
+        WHERE machine IN (SELECT machine FROM late) AND (state IS NOT NULL OR _quality = 2)
+            AND time > make_timestamptz((SELECT min(s) FROM late))
+    )
+    SELECT late.machine, s, coalesce(later.t, $now) AS e
+    FROM late ASOF LEFT JOIN later ON late.machine = later.machine AND late.s < later.t
+"""
+_BY_COUNT = """
+    SELECT DISTINCT unnest($machine::VARCHAR[]) AS machine, unnest($time::BIGINT[]) AS s, s AS e
+"""
+# An order runs until the next one on the machine begins. All versions count: where it was
+# believed to run before, facts change as well.
+_BY_OPERATION = """
+    WITH changed AS (
+        SELECT DISTINCT unnest($system::VARCHAR[]) AS system, unnest($key::VARCHAR[]) AS key
+    ),
+    version AS (
+        SELECT DISTINCT machine, epoch_us(actual_start) AS s
+        FROM operation_history JOIN changed USING (system, key)
+        WHERE machine IS NOT NULL AND actual_start IS NOT NULL
+    ),
+    following AS (
+        SELECT machine, epoch_us(actual_start) AS t FROM operation WHERE actual_start IS NOT NULL
+    )
+    SELECT version.machine, s, coalesce(following.t, $now) AS e
+    FROM version ASOF LEFT JOIN following
+        ON version.machine = following.machine AND version.s < following.t
+"""
+# Its ideal cycle may be another one.
+_BY_MATERIAL = """
+    SELECT machine, epoch_us("start") AS s, coalesce(epoch_us("end"), $now) AS e
+    FROM order_run WHERE material IN (SELECT unnest($key::VARCHAR[]))
+"""
+
+OEE_FACT = FactSpec(
+    name="oee_fact",
+    schema=FACT_SCHEMA,
+    inputs=(
+        Input("machine_state", ("machine", "time"), _BY_STATE, live="time"),
+        Input("part_count", ("machine", "time"), _BY_COUNT, live="time"),
+        Input("operation", ("system", "key"), _BY_OPERATION, history="operation_history"),
+        Input("material", ("key",), _BY_MATERIAL, history="material_history"),
+    ),
+    compute=facts,
+)
+"""What the keeper of `oee_fact` needs to know."""

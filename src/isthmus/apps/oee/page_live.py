@@ -182,7 +182,8 @@ _ORDERS: Final = """
     WITH due AS (SELECT key, min(due) AS due FROM production_order GROUP BY key),
     named AS (SELECT key, arg_max(name, recorded) AS name FROM material GROUP BY key)
     SELECT machine, production_order, operation, material,
-        coalesce(named.name, '') AS material_name, epoch_us("start") AS "start", quantity, epoch_us(due) AS due
+        coalesce(named.name, '') AS material_name, epoch_us("start") AS "start",
+        quantity, epoch_us(due) AS due
     FROM order_run
     LEFT JOIN due ON production_order = due.key
     LEFT JOIN named ON material = named.key

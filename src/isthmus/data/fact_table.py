@@ -1,0 +1,111 @@
+"""The stored part of a fact table: a Delta table in which whole days of a site are replaced."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    PostCommitHookProperties,
+    Transaction,
+    write_deltalake,
+)
+
+from isthmus.base.clock import Micros
+from isthmus.data.delta import create, open_table, sync_versions
+
+LogId = tuple[str, str]
+"""(site, epoch)."""
+
+_DAY: Final = ["_site", "_date"]
+_HOUR: Final = ["machine", "hour"]
+_NO_HOOKS: Final = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+"""Checkpoints are made, and synced, by maintenance in its own process."""
+
+
+class FactTable:
+    """One writer, many readers. How far it is complete is said in the commits themselves."""
+
+    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+        self._folder = folder
+        self._name = folder.name
+        self._schema = pa.schema(
+            [*schema, pa.field("_site", pa.string()), pa.field("_date", pa.date32())]
+        )
+        exists = DeltaTable.is_deltatable(str(folder))
+        self._table = open_table(folder) if exists else create(folder, self._schema)
+
+    def seen(self, log: LogId) -> int:
+        """The last sequence of this log whose rows are in the stored facts; 0 if none."""
+        return self._table.transaction_version(self._app(*log)) or 0
+
+    def until(self) -> Micros | None:
+        """The moment up to which time has been accounted for; None if never."""
+        return self._table.transaction_version(self._app("", ""))
+
+    def sql(self) -> str:
+        """What stands behind FROM; empty while nothing is stored."""
+        files = self._table.file_uris()
+        if not files:
+            return ""
+        names = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+        types = "{'_site': VARCHAR, '_date': DATE}"
+        return f"read_parquet([{names}], hive_partitioning = true, hive_types = {types})"
+
+    def replace(self, renewed: pa.Table, seen: Mapping[LogId, int], until: Micros | None) -> None:
+        """Put these machine hours in the place of the stored ones, in one synced commit.
+
+        `renewed` has the columns of the facts and `_fact`; a machine hour without a row that is
+        a fact is emptied. The commit carries `seen` and `until`.
+        """
+        if not renewed.num_rows:
+            return
+        placed = renewed.append_column("_site", renewed["site"]).append_column(
+            "_date", renewed["hour"].cast(pa.date32())
+        )
+        days = placed.group_by(_DAY).aggregate([])
+        kept = self._stored(days).join(
+            placed.group_by(_HOUR).aggregate([]), _HOUR, join_type="left anti"
+        )
+        new = placed.filter(placed["_fact"])
+        rows = pa.concat_tables([one.select(self._schema.names) for one in (kept, new)])
+        stamps = [Transaction(self._app(*log), seq) for log, seq in seen.items()]
+        if until is not None:
+            stamps.append(Transaction(self._app("", ""), until))
+        self._commit(rows.cast(self._schema), _predicate(days), stamps)
+
+    def _commit(self, rows: pa.Table, where: str, stamps: list[Transaction]) -> None:
+        before = self._table.version()
+        write_deltalake(
+            self._table,
+            rows,
+            mode="overwrite",
+            predicate=where,
+            commit_properties=CommitProperties(app_transactions=stamps),
+            post_commithook_properties=_NO_HOOKS,
+        )
+        self._table.update_incremental()
+        sync_versions(self._folder, before + 1, self._table.version())
+
+    def _stored(self, days: pa.Table) -> pa.Table:
+        partitions: Any = [
+            ("_site", "in", sorted(set(days["_site"].to_pylist()))),
+            ("_date", "in", sorted({str(day) for day in days["_date"].to_pylist()})),
+        ]
+        found = self._table.to_pyarrow_table(partitions=partitions)
+        return found.join(days, _DAY, join_type="left semi")
+
+    def _app(self, site: str, epoch: str) -> str:
+        return f"{self._name}/{site}/{epoch}"
+
+
+def _predicate(days: pa.Table) -> str:
+    by_site: dict[str, list[str]] = {}
+    for row in days.to_pylist():
+        by_site.setdefault(row["_site"], []).append(f"'{row['_date']}'")
+    return " OR ".join(
+        f"(_site = '{site}' AND _date IN ({', '.join(sorted(dates))}))"
+        for site, dates in sorted(by_site.items())
+    )
