@@ -61,7 +61,8 @@ _READING: Final = {
     "M005": Entry(
         "Environment variable not set",
         "`${NAME}` is replaced by the environment variable `NAME` after the file was parsed. Set "
-        "it, or write `$${NAME}` if the text itself is meant.",
+        "it, give a default as in `${NAME:-4840}`, or write `$${NAME}` if the text itself is "
+        "meant.",
     ),
     "M006": Entry(
         "Secret not found",
@@ -211,8 +212,8 @@ _SITES: Final = {
     "M044": _warning("Source nobody uses", "No machine reads from it, so it is not connected."),
     "M045": _warning(
         "Endpoint used by two sources",
-        "Two sources reach the same endpoint: most often a copy whose address was not changed, "
-        "and two machines would show the same values.",
+        "Two sources read the same tags at the same endpoint: most often a copy whose address was "
+        "not changed, and two machines would show the same values.",
     ),
     "M046": _warning(
         "Password in plain text",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar
 
+from isthmus.model.differences import Details, details
 from isthmus.model.plant import FieldMap, Machine, Plant, Site
 
 Action = Literal["add", "alter", "remove"]
@@ -15,6 +16,8 @@ Kind = Literal[
     "company", "code_system", "time_category", "block", "machine_type", "material", "reason",
     "reason_order", "site", "calendar", "use_case", "system", "source", "machine", "mapping",
 ]  # fmt: skip
+
+SIGNS: Final[Mapping[Action, str]] = MappingProxyType({"add": "+", "alter": "~", "remove": "−"})
 
 _ORDER: Final[tuple[Kind, ...]] = (
     "company", "code_system", "time_category", "block", "machine_type", "material", "reason",
@@ -40,6 +43,35 @@ class Change:
     after: Any
     sources: frozenset[str] = frozenset()
     """Sources whose reading it touches."""
+
+    def details(self) -> Details:
+        """What was altered, field by field; secrets are hidden."""
+        return details(self.before, self.after) if self.action == "alter" else ()
+
+    def text(self) -> str:
+        """One line, such as `~ source im07: interval: 1 → 0.5`."""
+        owner, _, part = self.name.partition(":")
+        name = f"{part} of {owner}" if part else owner
+        said = f"{SIGNS[self.action]} {self.kind.replace('_', ' ')} {name}".rstrip()
+        altered = ", ".join(
+            f"{field}: {before} → {after}".removeprefix(": ")
+            for field, before, after in self.details()
+        )
+        return f"{said}: {altered}" if altered else said
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "action": self.action,
+            "kind": self.kind,
+            "name": self.name,
+            "text": self.text(),
+            "details": [
+                {"field": field, "before": before, "after": after}
+                for field, before, after in self.details()
+            ],
+            "sources": sorted(self.sources),
+        }
 
 
 def changes(before: Plant, after: Plant) -> tuple[Change, ...]:

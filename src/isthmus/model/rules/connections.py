@@ -9,6 +9,7 @@ from isthmus.model.document import Document, ListNode, MappingNode, Node, Path, 
 from isthmus.model.masking import is_secret_key, url_password
 from isthmus.model.plant import Kinds
 from isthmus.model.spec.site import SourceSpec
+from isthmus.model.tag_text import filled, parameters, values_for
 
 ENDPOINT: Final = (
     "endpoint",
@@ -35,17 +36,33 @@ def unused_sources(declaration: Declaration, _kinds: Kinds) -> Iterator[Problem]
 
 
 def shared_endpoints(declaration: Declaration, _kinds: Kinds) -> Iterator[Problem]:
-    first: dict[tuple[object, ...], Declared[SourceSpec]] = {}
-    for name, source in declaration.sources.items():
+    """Two sources may use one gateway or broker; reading the same tags there is a mistake."""
+    reaching: dict[tuple[object, ...], list[Declared[SourceSpec]]] = {}
+    for source in declaration.sources.values():
         keys = [key for key in ENDPOINT if key in type(source.spec).model_fields]
-        if not keys:
-            continue
-        reached = (source.site, source.spec.kind, *(getattr(source.spec, key) for key in keys))
-        other = first.setdefault(reached, source)
-        if other is not source:
-            said = f"`{name}` reaches the same endpoint as `{other.name}`"
-            hint = f"`{other.name}` is in {other.spot()}; correct the address, or use one source"
-            yield source.problem("M045", (keys[0],), said, hint)
+        if keys:
+            reached = (source.site, source.spec.kind, *(getattr(source.spec, key) for key in keys))
+            reaching.setdefault(reached, []).append(source)
+    for group in reaching.values():
+        first, tags = group[0], _tags(declaration, group[0].name) if len(group) > 1 else set()
+        for source in group[1:]:
+            if twice := sorted(tags & _tags(declaration, source.name)):
+                said = f"`{source.name}` reads `{twice[0]}` at the same endpoint as `{first.name}`"
+                hint = f"`{first.name}` is in {first.spot()}; correct the address or use one source"
+                key = next(key for key in ENDPOINT if key in type(source.spec).model_fields)
+                yield source.problem("M045", (key,), said, hint)
+
+
+def _tags(declaration: Declaration, source: str) -> set[str]:
+    """All tags that machines read from a source; those with missing parameters left out."""
+    found: set[str] = set()
+    for machine in declaration.machines:
+        machine_type = declaration.machine_types.get(machine.spec.type)
+        if machine.spec.source == source and machine_type is not None:
+            values = values_for(machine_type.spec, machine.spec.params)
+            tags = (mapping.tag or "" for mapping in machine_type.spec.map.values())
+            found.update(filled(t, values) for t in tags if values.keys() >= {*parameters(t)})
+    return found - {""}
 
 
 def plain_passwords(declaration: Declaration, _kinds: Kinds) -> Iterator[Problem]:
