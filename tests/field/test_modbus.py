@@ -5,7 +5,7 @@ import math
 import struct
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
@@ -36,13 +36,12 @@ from isthmus.testing.connector_suite import (
     read_once,
     read_until,
 )
-from isthmus.testing.modbus_server import ModbusServer, Request
+from isthmus.testing.modbus_server import ModbusServer, Request, write_requests
 from isthmus.testing.tcp_proxy import LOOPBACK, answering
 
 CYCLES = "holding:100:uint16"
 ENERGY = "input:5:float32"
 DOOR = "coil:3"
-READ_FUNCTIONS = {1, 2, 3, 4}
 
 
 def words(layout: str, *values: Any) -> list[int]:
@@ -102,15 +101,7 @@ class TestContract(ConnectorContract):
         return source(port, max_registers=4)  # the mould's name takes five
 
     def write_requests(self, sent: bytes) -> list[str]:
-        return [name for name in _functions(sent) if name not in READ_FUNCTIONS]
-
-
-def _functions(sent: bytes) -> Iterator[Any]:
-    """Function codes in a stream of Modbus TCP requests."""
-    while sent:
-        (length,) = struct.unpack_from(">H", sent, 4)
-        yield sent[7]
-        sent = sent[6 + length :]
+        return write_requests(sent)
 
 
 # Addresses and keys ------------------------------------------------------------------------------

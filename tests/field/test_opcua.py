@@ -3,23 +3,22 @@
 import asyncio
 import base64
 import math
-import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID
 
 import pytest
 from asyncua import ua
-from asyncua.ua.object_ids import ObjectIdNames
 from asyncua.ua.status_codes import StatusCodes
 from pydantic import ValidationError
 
-from isthmus.base.clock import SECOND, SystemClock, to_micros
-from isthmus.field.connector import Connector, Unreachable
+from isthmus.base.clock import SystemClock, to_micros
+from isthmus.field.connector import Connector, Refused, Unreachable
 from isthmus.field.connectors.opcua import OpcuaConnector, OpcuaSource, subscription
 from isthmus.field.connectors.opcua.spec import NodeAddress, NodeTag, Reading
 from isthmus.field.connectors.opcua.values import convert, device_time, overflowed
@@ -30,8 +29,9 @@ from isthmus.testing.connector_suite import (
     read_forever,
     read_until,
 )
-from isthmus.testing.opcua_server import NAMESPACE, OpcuaServer
-from isthmus.testing.tcp_proxy import LOOPBACK, TcpProxy
+from isthmus.testing.opcua_server import NAMESPACE, OpcuaServer, Papers, papers
+from isthmus.testing.opcua_wire import services, write_requests
+from isthmus.testing.tcp_proxy import LOOPBACK, TcpProxy, answering
 
 Kind = ua.VariantType
 
@@ -52,11 +52,6 @@ VARIABLES = PLAIN | {
     ONE_OF_DB: ua.Variant(7.0, Kind.Double),
 }
 PASSWORD = "moulding"
-READ_ONLY = frozenset({
-    "GetEndpoints", "CreateSession", "ActivateSession", "CloseSession", "Read", "Browse",
-    "BrowseNext", "TranslateBrowsePathsToNodeIds", "HistoryRead", "CreateSubscription",
-    "CreateMonitoredItems", "Publish", "OpenSecureChannel", "CloseSecureChannel",
-})  # fmt: skip
 
 
 def source(port: int, **keys: Any) -> OpcuaSource:
@@ -66,17 +61,6 @@ def source(port: int, **keys: Any) -> OpcuaSource:
 
 def connector(port: int, *tags: str, **keys: Any) -> OpcuaConnector:
     return OpcuaConnector("im07", source(port, **keys), tags, SystemClock())
-
-
-def requests(sent: bytes) -> Iterator[str]:
-    """Names of the services in a stream of unencrypted OPC UA chunks (Part 6, 6.7)."""
-    while sent:
-        (size,) = struct.unpack_from("<I", sent, 4)
-        chunk, sent = sent[:size], sent[size:]
-        if chunk[:3] == b"MSG":
-            encoding, namespace, number = struct.unpack_from("<BBH", chunk, 24)
-            assert (encoding, namespace) == (1, 0)
-            yield ObjectIdNames[number].removesuffix("Request_Encoding_DefaultBinary")
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +97,7 @@ class TestContract(ConnectorContract):
         return source(port, user="isthmus", password="forgotten")
 
     def write_requests(self, sent: bytes) -> list[str]:
-        return [name for name in requests(sent) if name not in READ_ONLY]
+        return write_requests(sent)
 
 
 # Addresses and keys ------------------------------------------------------------------------------
@@ -314,7 +298,7 @@ async def test_a_small_servers_limit_per_call_is_kept(
     async with TcpProxy(many.port) as proxy:
         async with opened(connector(proxy.port, *tags)) as reading:
             samples = await read_until(reading, lambda seen: len(seen) >= len(tags))
-        calls = [name for name in requests(bytes(proxy.sent)) if name == "CreateMonitoredItems"]
+        calls = [name for name in services(bytes(proxy.sent)) if name == "CreateMonitoredItems"]
     assert len(samples) == len(tags)
     assert len(calls) == 3
 
@@ -414,14 +398,7 @@ async def test_a_subscription_the_server_forgets_is_lost(many: OpcuaServer) -> N
 
 
 async def test_garbage_instead_of_a_server_is_unreachable() -> None:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(100)
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        await writer.drain()
-        writer.close()
-
-    async with await asyncio.start_server(answer, LOOPBACK, 0) as web:
-        port = web.sockets[0].getsockname()[1]
+    async with answering(lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
         reading = connector(port, STATE)
         with pytest.raises(Unreachable):
             await reading.open()
@@ -442,6 +419,89 @@ async def test_a_hole_in_the_publications_is_a_gap(many: OpcuaServer) -> None:
     assert before <= gap.start <= gap.end <= SystemClock().now()
     assert "publication 7 was expected, 2 came" in gap.detail
     assert reading.missed() == []
+
+
+# Security ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def servers_papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
+    return papers(tmp_path_factory.mktemp("server"), "server")
+
+
+@pytest.fixture(scope="module")
+def our_papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
+    return papers(tmp_path_factory.mktemp("client"), "client")
+
+
+@pytest.fixture(scope="module")
+def secured(servers_papers: Papers) -> Iterator[OpcuaServer]:
+    with OpcuaServer(
+        {STATE: ua.Variant(3, Kind.Int32)},
+        users={"isthmus": PASSWORD},
+        **servers_papers._asdict(),
+    ) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("security", "policy"),
+    [
+        ("sign", "Basic256Sha256"),
+        ("sign_and_encrypt", "Basic256Sha256"),
+        ("sign_and_encrypt", "Aes256_Sha256_RsaPss"),
+    ],
+)
+async def test_a_secured_server_is_read_and_the_password_stays_secret(
+    secured: OpcuaServer,
+    servers_papers: Papers,
+    our_papers: Papers,
+    security: str,
+    policy: str,
+) -> None:
+    keys = our_papers._asdict() | {"security": security, "policy": policy}
+    keys |= {"user": "isthmus", "password": PASSWORD}
+    keys["server_certificate"] = servers_papers.certificate
+    async with (
+        TcpProxy(secured.port) as proxy,
+        opened(connector(proxy.port, STATE, **keys)) as reading,
+    ):
+        (sample,) = await read_until(reading, lambda seen: len(seen) >= 1)
+        assert PASSWORD.encode() not in proxy.sent
+    assert (sample.value, sample.quality) == (3.0, GOOD)
+
+
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [
+        ({"security": "none"}, "No matching endpoints"),
+        ({"policy": "Aes128_Sha256_RsaOaep"}, "No matching endpoints"),
+        ({"password": "forgotten"}, "BadUserAccessDenied"),
+        ({"certificate": Path("nowhere.der")}, "certificate nowhere.der"),
+        ({"private_key": Path("nowhere.pem")}, "private key nowhere.pem"),
+    ],
+)
+async def test_what_the_server_does_not_accept_is_refused_with_the_reason(
+    secured: OpcuaServer, our_papers: Papers, keys: dict[str, Any], why: str
+) -> None:
+    right = our_papers._asdict() | {"security": "sign_and_encrypt"}
+    right |= {"user": "isthmus", "password": PASSWORD}
+    reading = connector(secured.port, STATE, **(right | keys))
+    with pytest.raises(Refused, match=why):
+        await reading.open()
+    await reading.close()
+
+
+async def test_a_server_with_another_certificate_than_ours_says_is_not_believed(
+    secured: OpcuaServer, our_papers: Papers, tmp_path: Path
+) -> None:
+    stranger = papers(tmp_path, "stranger")
+    keys = our_papers._asdict() | {"security": "sign_and_encrypt"}
+    keys["server_certificate"] = stranger.certificate
+    reading = connector(secured.port, STATE, **keys)
+    with pytest.raises((Refused, Unreachable)):
+        await reading.open()
+    await reading.close()
 
 
 # Browsing and history ----------------------------------------------------------------------------
@@ -473,8 +533,8 @@ async def test_history_gives_what_the_server_stored(many: OpcuaServer) -> None:
         await many.set(tag, 30 + value)
     reading = connector(many.port, tag, "ns=2;s=T4")
     rows: list[tuple[str, float]] = []
-    async with opened(reading):
-        while len(rows) < 6:  # the server stores with some delay; the suite's timeout is ours
-            table = await reading.history(start - SECOND, SystemClock().now())
+    async with opened(reading), asyncio.timeout(5):
+        while len(rows) < 5:  # the server itself stores with some delay
+            table = await reading.history(start, SystemClock().now())
             rows = [(row["tag"], row["number"]) for row in table.to_pylist()]
-    assert rows == [(tag, 0.0)] + [(tag, 30.0 + value) for value in range(5)]
+    assert rows == [(tag, 30.0 + value) for value in range(5)]

@@ -112,3 +112,14 @@ def _bits(values: Iterable[int]) -> bytes:
     values = list(values)
     packed = sum(value << index for index, value in enumerate(values))
     return packed.to_bytes((len(values) + 7) // 8, "little")
+
+
+def write_requests(sent: bytes) -> list[str]:
+    """Requests among these bytes of a client that are no reads of registers or bits."""
+    found: list[str] = []
+    while sent:
+        (length,) = struct.unpack_from(">H", sent, 4)
+        if sent[7] not in FUNCTIONS:
+            found.append(f"function {sent[7]}")
+        sent = sent[6 + length :]
+    return found

@@ -6,12 +6,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from asyncua import ua
+from asyncua.crypto import cert_gen
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server.server import Server
 from asyncua.server.user_managers import UserManager
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from isthmus.testing.tcp_proxy import LOOPBACK
 
@@ -131,9 +135,40 @@ class OpcuaServer:
         return asyncio.run_coroutine_threadsafe(there(), self._loop).result(timeout=30)
 
     def _end_thread(self) -> None:
+        self._wait(_end_all_tasks())  # the driver leaves those of sessions that were cut
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _end_all_tasks() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Papers(NamedTuple):
+    """A self-signed application certificate and its key."""
+
+    certificate: Path
+    private_key: Path
+
+
+def papers(folder: Path, name: str) -> Papers:
+    """Issue them into a folder."""
+    key = cert_gen.generate_private_key()
+    certificate = cert_gen.generate_self_signed_app_certificate(
+        key,
+        name,
+        {"organizationName": "Acme"},
+        [x509.UniformResourceIdentifier(f"urn:acme:{name}"), x509.DNSName("localhost")],
+        extended=[ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH],
+    )
+    issued = Papers(folder / f"{name}.der", folder / f"{name}.pem")
+    issued.certificate.write_bytes(certificate.public_bytes(Encoding.DER))
+    issued.private_key.write_bytes(cert_gen.dump_private_key_as_pem(key))
+    return issued
 
 
 class _Users(UserManager):

@@ -207,7 +207,7 @@ class Subscription:
                 self._take(notification.MonitoredItems, received)
                 self._news.set()
             elif isinstance(notification, ua.StatusChangeNotification):
-                self._lose(f"the server ended the subscription ({notification.Status.name})")
+                self._lose(_ended(message.SequenceNumber, notification.Status))
         self._heard = time.monotonic()
         self._heard_time = received
         if len(self._samples) > MAX_PENDING:
@@ -247,6 +247,13 @@ class Subscription:
     def _lose(self, reason: str) -> None:
         self.lost = self.lost or reason
         self._news.set()
+
+
+def _ended(sequence: int, status: ua.StatusCode) -> str:
+    """The driver reports a dead link as an unnumbered publication of its own."""
+    if sequence == 0:
+        return "the link broke, or the server no longer answers"
+    return f"the server ended the subscription ({status.name})"
 
 
 def node_id(node: NodeAddress, namespaces: Sequence[str]) -> ua.NodeId:
