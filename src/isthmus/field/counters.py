@@ -19,9 +19,6 @@ from isthmus.field.mapping import Mapping
 from isthmus.field.quarantine import Why
 from isthmus.model.plant import FieldMap
 
-_HIGH, _LOW = 0.75, 0.25
-"""65,530 → 20 is a rollover, 40,000 → 100 is not: before it a counter is in the last quarter of
-its range, after it in the first."""
 _ROUNDING = 1e-9
 
 
@@ -61,8 +58,8 @@ def _steps(entries: pa.RecordBatch, mapping: Mapping, carried: Carried) -> tuple
     ahead = pc.subtract(whole, before)
     back = pc.less(ahead, 0)
     rolled = pc.and_kleene(
-        pc.greater_equal(before, pc.multiply(size.cast(pa.float64()), _HIGH)),
-        pc.less(whole, pc.multiply(size.cast(pa.float64()), _LOW)),
+        pc.greater_equal(before, mapping.rolls_from.take(field)),
+        pc.less(whole, mapping.rolls_to.take(field)),
     ).fill_null(False)  # noqa: FBT003
     step = case((pc.invert(back), ahead), (rolled, pc.add(ahead, size)), (back, whole), default=0)
     per_step = mapping.pieces.take(field)
@@ -169,7 +166,7 @@ def _advance(before: int, value: int, mapped: FieldMap) -> int | None:
     counter = mapped.counter
     if counter is not None and counter.bits is not None:
         size: int = 2**counter.bits
-        if before >= size * _HIGH and value < size * _LOW:
+        if before >= size // 4 * 3 and value < size // 4:
             return value - before + size
     if counter is not None and counter.decrements == "ignore":
         return None

@@ -123,6 +123,10 @@ class Mapping:
     max_length: pa.Array
     size: pa.Array
     """Of a counter: how many readings it has before it rolls over."""
+    rolls_from: pa.Array
+    rolls_to: pa.Array
+    """65,530 → 20 is a rollover, 40,000 → 100 is not: before it a counter is in the last quarter of
+    its range, after it in the first."""
     ignore: pa.Array
     pieces: pa.Array
     """Of a counter: pieces per step."""
@@ -214,6 +218,7 @@ def _columns(
     }
     table_of = {table: number for number, table in enumerate(tables)}
     places = {place: n for n, place in enumerate(dict.fromkeys((m.block, m.machine) for m in maps))}
+    sizes = [_size(m) for m in maps]
     counters = [m.type == "counter" for m in maps]
     plain = [c or (m.scale, m.offset) == (1.0, 0.0) for m, c in zip(maps, counters, strict=True)]
     return {
@@ -238,7 +243,9 @@ def _columns(
         ),
         "table": pa.array([table_of.get((m.codes, m.names)) for m in maps], pa.int32()),
         "max_length": pa.array([m.max_length for m in maps], pa.int32()),
-        "size": pa.array([_size(m) for m in maps], pa.int64()),
+        "size": pa.array(sizes, pa.int64()),
+        "rolls_from": pa.array([size and size // 4 * 3 for size in sizes], pa.int64()),
+        "rolls_to": pa.array([size and size // 4 for size in sizes], pa.int64()),
         "ignore": pa.array(
             [m.counter is not None and m.counter.decrements == "ignore" for m in maps], pa.bool_()
         ),
