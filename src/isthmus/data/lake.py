@@ -30,6 +30,7 @@ from isthmus.data.views import (
     quarantine_table,
     valid_versions,
 )
+from isthmus.flow.contract import Failure
 from isthmus.flow.log_reader import LogReader, LogView
 from isthmus.model.plant import Plant
 
@@ -152,6 +153,19 @@ class Lake:
         with self._lock:
             self.moment(" ".join(self._schemas))
             return [problem for tail in self._tails.values() for problem in tail.problems]
+
+    def sequences(self) -> pa.Table:
+        """`_site, _epoch, first, last, parcels` over all tables: complete if they fit."""
+        names = sorted(self._base_names())
+        parts = " UNION ALL ".join(f"SELECT DISTINCT _site, _epoch, _seq FROM {n}" for n in names)
+        return self.query(
+            "SELECT _site, _epoch, min(_seq) AS first, max(_seq) AS last,"
+            f" count(DISTINCT _seq) AS parcels FROM ({parts}) GROUP BY ALL ORDER BY ALL"
+        )
+
+    def failures(self) -> list[Failure]:
+        """Samples that are RAW alone because shaping them failed."""
+        return [failure for log in self._logs.values() for failure in log.failures()]
 
     def close(self) -> None:
         with self._lock:

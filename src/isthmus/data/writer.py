@@ -63,7 +63,7 @@ class Writer:
     ) -> None:
         self._lake = lake
         self._logs = list(logs.values())
-        self._schemas = tables(plant)
+        self.schemas = tables(plant)
         self._pace = pace or Pace()
         self._tables: dict[str, DeltaTable] = {}
         self._written_at = time.monotonic()
@@ -85,7 +85,7 @@ class Writer:
 
     def adopt(self, plant: Plant) -> None:
         """Take over a changed model: new blocks get tables, new fields get columns."""
-        self._schemas = tables(plant)
+        self.schemas = tables(plant)
         problems = self._open_tables()
         if problems:
             raise ProblemsError(problems)
@@ -151,7 +151,7 @@ class Writer:
         return True
 
     def _table(self, name: str) -> tuple[DeltaTable, TableSchema]:
-        schema = known_table(name, self._schemas)
+        schema = known_table(name, self.schemas)
         table = self._tables.get(name)
         if table is None:
             raise ContractError(f"table `{name}` could not be opened")
@@ -160,7 +160,7 @@ class Writer:
 
     def _open_tables(self) -> list[Problem]:
         problems: list[Problem] = []
-        for name, schema in self._schemas.items():
+        for name, schema in self.schemas.items():
             try:
                 self._tables[name] = open_for(self._lake / name, schema)
             except ProblemsError as error:

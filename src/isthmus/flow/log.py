@@ -6,10 +6,10 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 
@@ -65,16 +65,17 @@ class SqliteLog(LogReader):
         self._free = free
         self._lock = threading.Lock()
         self._watermark = file.with_suffix(".watermark")
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._only.close)
             self._db = _open(file, site, now)
+            undo.callback(self._db.close)
             check_integrity(self._db, file, site)
             super().__init__(file)
+            undo.callback(super().close)
             with self.view() as view:
                 self._last = {stream: view.last(stream) for stream in _STREAMS}
             self._epoch = self._current_epoch(now)
-        except BaseException:
-            self._only.close()
-            raise
+            undo.pop_all()
 
     @property
     def epoch(self) -> str:
@@ -239,7 +240,7 @@ class SqliteLog(LogReader):
         with self.view() as view:
             epoch, last = view.epochs()[-1].epoch, view.last("rows")
         if self._watermark.exists():
-            known = json.loads(self._watermark.read_text(encoding="utf-8"))
+            known = self._read_watermark()
             if known["epoch"] == epoch and known["rows"] <= last:
                 return epoch
             why = f"log ends at {last}, {known['rows']} of epoch {known['epoch']} were confirmed"
@@ -247,6 +248,13 @@ class SqliteLog(LogReader):
         self._epoch = epoch
         self._write_watermark()
         return epoch
+
+    def _read_watermark(self) -> dict[str, Any]:
+        try:
+            known = json.loads(self._watermark.read_text(encoding="utf-8"))
+            return {"epoch": str(known["epoch"]), "rows": int(known["rows"])}
+        except (ValueError, KeyError, TypeError) as error:
+            raise damaged(self.file, f"its watermark {self._watermark} is broken") from error
 
     def _write_watermark(self) -> None:
         confirmed: dict[str, int] = {stream: self.confirmed(stream) for stream in _STREAMS}
