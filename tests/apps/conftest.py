@@ -12,6 +12,7 @@ from isthmus.base.clock import HOUR, SECOND, Micros, to_datetime, to_micros
 from isthmus.model.plant import FieldMap, Machine, Plant, Site
 from isthmus.model.spec.block import Block, BlockField
 from isthmus.model.spec.site import Keep, Material, Reason
+from isthmus.provision.join import VIEWS
 
 CATEGORIES = {
     "execute": "production",
@@ -34,18 +35,18 @@ CREATE TABLE injection_cycle(machine VARCHAR, time TIMESTAMPTZ, melt_temp DOUBLE
 CREATE TABLE shift(site VARCHAR, line VARCHAR, machine VARCHAR, shift VARCHAR, day DATE,
     "start" TIMESTAMPTZ, "end" TIMESTAMPTZ);
 CREATE TABLE planned_down(machine VARCHAR, "start" TIMESTAMPTZ, "end" TIMESTAMPTZ, why VARCHAR);
-CREATE TABLE order_run(machine VARCHAR, "start" TIMESTAMPTZ, "end" TIMESTAMPTZ,
-    production_order VARCHAR, operation VARCHAR, material VARCHAR, quantity DOUBLE,
-    ideal_cycle_s DOUBLE);
-CREATE TABLE material(system VARCHAR, key VARCHAR, name VARCHAR, unit VARCHAR,
-    ideal_cycle_s DOUBLE, recorded TIMESTAMPTZ, withdrawn BOOLEAN);
-CREATE TABLE production_order(system VARCHAR, key VARCHAR, material VARCHAR, quantity DOUBLE,
-    unit VARCHAR, due TIMESTAMPTZ, state VARCHAR, recorded TIMESTAMPTZ, withdrawn BOOLEAN);
+CREATE TABLE material_history(system VARCHAR, key VARCHAR, name VARCHAR, unit VARCHAR,
+    ideal_cycle_s DOUBLE, recorded TIMESTAMPTZ, withdrawn BOOLEAN, {SYSTEM});
+CREATE TABLE production_order_history(system VARCHAR, key VARCHAR, material VARCHAR,
+    quantity DOUBLE, unit VARCHAR, due TIMESTAMPTZ, state VARCHAR, recorded TIMESTAMPTZ,
+    withdrawn BOOLEAN, {SYSTEM});
+CREATE TABLE operation_history(system VARCHAR, key VARCHAR, production_order VARCHAR,
+    operation VARCHAR, machine VARCHAR, material VARCHAR, quantity DOUBLE,
+    actual_start TIMESTAMPTZ, actual_end TIMESTAMPTZ, ideal_cycle_s DOUBLE,
+    recorded TIMESTAMPTZ, withdrawn BOOLEAN, {SYSTEM});
 CREATE TABLE stop_reason_history(id VARCHAR, machine VARCHAR, "start" TIMESTAMPTZ,
     "end" TIMESTAMPTZ, reason VARCHAR, comment VARCHAR, author VARCHAR, recorded TIMESTAMPTZ,
     withdrawn BOOLEAN, {SYSTEM});
-CREATE VIEW stop_reason AS SELECT * FROM stop_reason_history
-    QUALIFY row_number() OVER (PARTITION BY id ORDER BY recorded DESC) = 1 AND NOT withdrawn;
 """
 
 T0 = to_micros(datetime(2026, 11, 17, 6, tzinfo=UTC))
@@ -107,6 +108,8 @@ class Factory:
 
     def __post_init__(self) -> None:
         self.connection.execute(TABLES)
+        for name, sql in VIEWS.items():
+            self.define(name, sql)
         for m in self.plant.machines.values():
             self._insert(
                 "machine", m.path, m.site, m.area, m.line, m.type, m.name, m.timezone,
@@ -155,9 +158,19 @@ class Factory:
     def order(
         self, start: Micros, end: Micros | None, key: str = "4711", material: str = "cap",
         ideal: float | None = None, machine: str = "", quantity: float = 500.0,
+        *, recorded: Micros | None = None, withdrawn: bool = False,
     ) -> None:  # fmt: skip
-        run = (_at(start), _at(end), key, f"{key}-10", material, quantity, ideal)
-        self._insert("order_run", machine or self.first, *run)
+        recorded = start if recorded is None else recorded
+        operation = f"{key}-10"
+        row = (
+            "erp", operation, key, operation, machine or self.first, material, quantity,
+            _at(start), _at(end), ideal, _at(recorded), withdrawn,
+        )  # fmt: skip
+        self._insert("operation_history", *row, *self._system(recorded, 0))
+
+    def material(self, key: str, ideal: float | None, recorded: Micros = T0) -> None:
+        row = ("erp", key, key.title(), "1", ideal, _at(recorded), False)
+        self._insert("material_history", *row, *self._system(recorded, 0))
 
     def reason(
         self, id_: str, start: Micros, end: Micros | None, reason: str, machine: str = "",

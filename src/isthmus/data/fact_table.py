@@ -90,11 +90,11 @@ class FactTable:
         sync_versions(self._folder, before + 1, self._table.version())
 
     def _stored(self, days: pa.Table) -> pa.Table:
-        partitions: Any = [
-            ("_site", "in", sorted(set(days["_site"].to_pylist()))),
-            ("_date", "in", sorted({str(day) for day in days["_date"].to_pylist()})),
+        filters: Any = [
+            ("_site", "in", set(days["_site"].to_pylist())),
+            ("_date", "in", set(days["_date"].to_pylist())),
         ]
-        found = self._table.to_pyarrow_table(partitions=partitions)
+        found = self._table.to_pyarrow_table(filters=filters)
         return found.join(days, _DAY, join_type="left semi")
 
     def _app(self, site: str, epoch: str) -> str:

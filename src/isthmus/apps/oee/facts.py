@@ -68,11 +68,18 @@ _BY_STATE = """
     FROM late ASOF LEFT JOIN later ON late.machine = later.machine AND late.s < later.t
 """
 _BY_COUNT = """
-    SELECT DISTINCT unnest($machine::VARCHAR[]) AS machine, unnest($time::BIGINT[]) AS s, s AS e
+    SELECT DISTINCT unnest($machine::VARCHAR[]) AS machine, unnest($time::BIGINT[]) AS s,
+        least(s, $now) AS e
 """
 # An order runs until the next one on the machine begins. All versions count: where it was
 # believed to run before, facts change as well.
-_BY_OPERATION = """
+_UNTIL_NEXT_ORDER = """
+    following AS (SELECT machine, epoch_us("start") AS t FROM order_run)
+    SELECT version.machine, s, coalesce(following.t, $now) AS e
+    FROM version ASOF LEFT JOIN following
+        ON version.machine = following.machine AND version.s < following.t
+"""
+_BY_OPERATION = f"""
     WITH changed AS (
         SELECT DISTINCT unnest($system::VARCHAR[]) AS system, unnest($key::VARCHAR[]) AS key
     ),
@@ -81,12 +88,19 @@ _BY_OPERATION = """
         FROM operation_history JOIN changed USING (system, key)
         WHERE machine IS NOT NULL AND actual_start IS NOT NULL
     ),
-    following AS (
-        SELECT machine, epoch_us(actual_start) AS t FROM operation WHERE actual_start IS NOT NULL
-    )
-    SELECT version.machine, s, coalesce(following.t, $now) AS e
-    FROM version ASOF LEFT JOIN following
-        ON version.machine = following.machine AND version.s < following.t
+    {_UNTIL_NEXT_ORDER}
+"""
+_BY_PRODUCTION_ORDER = f"""
+    WITH changed AS (
+        SELECT DISTINCT unnest($system::VARCHAR[]) AS system,
+            unnest($key::VARCHAR[]) AS production_order
+    ),
+    version AS (
+        SELECT DISTINCT machine, epoch_us(actual_start) AS s
+        FROM operation_history JOIN changed USING (system, production_order)
+        WHERE machine IS NOT NULL AND actual_start IS NOT NULL
+    ),
+    {_UNTIL_NEXT_ORDER}
 """
 # Its ideal cycle may be another one.
 _BY_MATERIAL = """
@@ -101,6 +115,12 @@ OEE_FACT = FactSpec(
         Input("machine_state", ("machine", "time"), _BY_STATE, live="time"),
         Input("part_count", ("machine", "time"), _BY_COUNT, live="time"),
         Input("operation", ("system", "key"), _BY_OPERATION, history="operation_history"),
+        Input(
+            "production_order",
+            ("system", "key"),
+            _BY_PRODUCTION_ORDER,
+            history="production_order_history",
+        ),
         Input("material", ("key",), _BY_MATERIAL, history="material_history"),
     ),
     compute=facts,
