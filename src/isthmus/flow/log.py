@@ -73,7 +73,7 @@ class SqliteLog(LogReader):
             super().__init__(file)
             undo.callback(super().close)
             with self.view() as view:
-                self._last = {stream: view.last(stream) for stream in _STREAMS}
+                self._last: dict[Stream, int] = {name: view.last(name) for name in _STREAMS}
             self._epoch = self._current_epoch(now)
             undo.pop_all()
 
@@ -286,18 +286,18 @@ class SqliteLog(LogReader):
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing, and synced; Full if SQLite finds no room."""
         with self._lock:
-            given = dict(self._last)
+            self._given: dict[Stream, int] = {}
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
             except BaseException as error:
-                self._last = given
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 if isinstance(error, sqlite3.DatabaseError):
                     raise self._explained(error) from error
                 raise
+            self._last = {**self._last, **self._given}  # readers may look only now
 
     def _explained(self, error: sqlite3.DatabaseError) -> Exception:
         name = getattr(error, "sqlite_errorname", "")
@@ -325,7 +325,7 @@ class SqliteLog(LogReader):
         if parcels:
             total = sum(len(payload) for _, payload in parcels)
             db.execute("UPDATE stream SET bytes = bytes + ? WHERE name = ?", (total, stream))
-            self._last[stream] = seq
+            self._given[stream] = seq
         return seq
 
 
