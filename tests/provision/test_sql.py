@@ -13,7 +13,7 @@ from isthmus.provision.systems.sql import SqlSpec, SqlSystem
 BERLIN = ZoneInfo("Europe/Berlin")
 START = parse_time("2026-11-17T08:00:00Z")
 META = sa.MetaData()
-FAUF = sa.Table(
+fauf = sa.Table(
     "fauf", META,
     sa.Column("NR", sa.String, primary_key=True),
     sa.Column("matnr", sa.String), sa.Column("menge", sa.Numeric(12, 3)),
@@ -45,12 +45,12 @@ class Erp:
         wall = to_datetime(changed or self.now).astimezone(BERLIN).replace(tzinfo=None)
         values = {"NR": number, "matnr": "M1", "menge": quantity, "geaendert": wall}
         with self.engine.begin() as connection:
-            connection.execute(sa.delete(FAUF).where(FAUF.c.NR == number))
-            connection.execute(sa.insert(FAUF).values(**values))
+            connection.execute(sa.delete(fauf).where(number == fauf.c.NR))
+            connection.execute(sa.insert(fauf).values(**values))
 
     def delete(self, number):
         with self.engine.begin() as connection:
-            connection.execute(sa.delete(FAUF).where(FAUF.c.NR == number))
+            connection.execute(sa.delete(fauf).where(number == fauf.c.NR))
 
     def pull(self, after=MINUTE):
         self.now += after
@@ -59,7 +59,7 @@ class Erp:
         (delivery,) = changes.deliveries
         return delivery
 
-    def keys(self, after=MINUTE):
+    def pulled(self, after=MINUTE):
         return sorted(record.values["NR"] for record in self.pull(after).records)
 
 
@@ -71,45 +71,45 @@ def erp(database, tmp_path):
 def test_first_pull_reads_everything_and_the_next_only_what_changed(erp):
     for number in "ABC":
         erp.book(number, 5)
-    assert erp.keys() == ["A", "B", "C"]
+    assert erp.pulled() == ["A", "B", "C"]
     erp.now += 20 * MINUTE
     erp.book("B", 6)
-    assert "B" in erp.keys()
+    assert "B" in erp.pulled()
     (record,) = erp.pull().records
     assert (record.values["matnr"], float(record.values["menge"])) == ("M1", 6.0)
 
 
 def test_row_that_became_visible_late_is_found_by_the_overlap(erp):
     erp.book("A", 5)
-    erp.keys()
+    erp.pulled()
     erp.book("LATE", 5, changed=erp.now - 5 * MINUTE)
-    assert "LATE" in erp.keys()
+    assert "LATE" in erp.pulled()
 
 
 def test_row_that_became_visible_too_late_is_found_by_the_full_comparison(erp):
     erp.book("A", 5)
-    erp.keys()
+    erp.pulled()
     erp.book("LATE", 5, changed=erp.now - 3 * HOUR)
-    assert "LATE" not in erp.keys()
-    assert "LATE" in erp.keys(after=HOUR)
+    assert "LATE" not in erp.pulled()
+    assert "LATE" in erp.pulled(after=HOUR)
 
 
 def test_row_with_a_time_in_the_future_does_not_hide_the_others(erp):
     erp.book("WRONG", 5, changed=parse_time("2199-01-01T00:00:00Z"))
-    erp.keys()
+    erp.pulled()
     erp.book("A", 5)
-    assert "A" in erp.keys()
+    assert "A" in erp.pulled()
 
 
 def test_row_without_a_time_of_change_is_read_every_time(erp):
     erp.book("A", 5)
     with erp.engine.begin() as connection:
-        connection.execute(sa.insert(FAUF).values(NR="NULL", matnr="M1", menge=1))
-    erp.keys()
+        connection.execute(sa.insert(fauf).values(NR="NULL", matnr="M1", menge=1))
+    erp.pulled()
     erp.now += 20 * MINUTE
     erp.book("B", 5)
-    erp.keys()
-    assert erp.keys() == ["B", "NULL"]
+    erp.pulled()
+    assert erp.pulled() == ["B", "NULL"]
 
 
 def test_full_comparison_is_complete_only_where_missing_rows_mean_something(database, tmp_path):
@@ -127,24 +127,24 @@ def test_query_is_read_like_a_table(database, tmp_path):
     assert [float(record.values["menge"]) for record in erp.pull().records] == [10.0]
     erp.now += 20 * MINUTE
     erp.book("B", 1)
-    erp.keys()
-    assert erp.keys() == ["B"]
+    erp.pulled()
+    assert erp.pulled() == ["B"]
 
 
 def test_without_a_changed_column_every_pull_reads_everything(database, tmp_path):
     erp = Erp(database, tmp_path, changed=None)
     erp.book("A", 5)
-    assert (erp.keys(), erp.keys()) == (["A"], ["A"])
+    assert (erp.pulled(), erp.pulled()) == (["A"], ["A"])
 
 
 def test_number_that_only_grows_may_be_the_watermark(database, tmp_path):
     changed = {"column": "menge", "steps": 0}
     erp = Erp(database, tmp_path, changed=changed)
     erp.book("A", 5)
-    erp.keys()
+    erp.pulled()
     erp.book("B", 7)
-    assert erp.keys() == ["A", "B"]
-    assert erp.keys() == ["B"]
+    assert erp.pulled() == ["A", "B"]
+    assert erp.pulled() == ["B"]
 
 
 def test_database_is_never_written(erp):
@@ -155,7 +155,7 @@ def test_database_is_never_written(erp):
         entity = wanted.model_copy(update={"table": None, "query": attempt, "changed": None})
         with pytest.raises(Refused):
             erp.system._read(entity, None)
-    assert erp.keys() == ["A"]
+    assert erp.pulled() == ["A"]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_database_that_answers_again_is_read_again_by_the_same_object(tmp_path):
         erp.pull()
     assert not path.exists()
     away.rename(path)
-    assert erp.keys() == ["A"]
+    assert erp.pulled() == ["A"]
     erp.system.close()
     erp.system.close()
 
