@@ -41,6 +41,7 @@ _FORMS: Final = MappingProxyType(
         "^[a-z][a-z0-9_]*$": "lower case letters, digits and `_`, a letter first",
         r"[0-5]\d$": "a time span such as `06:00-14:00`",
         "^[A-Z]{2}": "a country and region such as `DE-HH`",
+        "(us|ms|s|min|h|d)": "a duration such as `28 s` or `5 min`",
         r"^[^\s/]+$": "a host name or address without spaces and slashes",
     }
 )
@@ -223,8 +224,7 @@ def _complaint(finding: _Finding) -> str:
         case "literal_error":
             return f"must be {_backticks(context['expected'])}"
         case "string_pattern_mismatch":
-            forms = (form for part, form in _FORMS.items() if part in context["pattern"])
-            return f"must be {next(forms, 'of the form ' + context['pattern'])}"
+            return f"must be {form_in_words(context['pattern'])}"
         case limit if limit in _LIMITS:
             name, words = _LIMITS[limit]
             return f"{words} {context[name]}"
@@ -234,6 +234,12 @@ def _complaint(finding: _Finding) -> str:
             return "must be a date, written as 2026-01-31"
         case _:
             return _without_value(finding.message[:1].lower() + finding.message[1:], finding)
+
+
+def form_in_words(pattern: str) -> str:
+    """What a pattern asks for, as a person says it."""
+    forms = (form for part, form in _FORMS.items() if part in pattern)
+    return next(forms, f"of the form {pattern}")
 
 
 def _choice_hint(finding: _Finding) -> str:
