@@ -65,7 +65,9 @@ def needed(sql: str, known: Iterable[str], definitions: Mapping[str, str]) -> li
     ordered: list[str] = []
 
     def visit(text: str, above: frozenset[str]) -> None:
-        for name in {word.lower() for word in _WORD.findall(text)} & names - above - {*ordered}:
+        for name in {word.lower() for word in _WORD.findall(text)} & names - above:
+            if name in ordered:
+                continue  # a view above has brought it
             if name in definitions:
                 visit(definitions[name], above | {name})
             ordered.append(name)

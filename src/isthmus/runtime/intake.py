@@ -81,7 +81,7 @@ class Intake:
         now = self.clock.now()
         starts = [
             gap.start
-            for gap in self.log.gaps(0, now + 1)
+            for gap in self.log.gaps(0, now + 2 * AHEAD)
             if gap.source == self.source.name and gap.end is None
         ]
         return min(starts, default=None)

@@ -1,7 +1,6 @@
 """The embedded platform: connectors, log, writer, queries, facts and pages in one process."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 from isthmus import __version__
 from isthmus.apps.oee.facts import OEE_FACT
 from isthmus.base.clock import HOUR, Clock, Micros
+from isthmus.base.problem import ProblemsError
 from isthmus.data.facts import FactKeeper
 from isthmus.data.lake import Lake
 from isthmus.data.writer import Writer
@@ -22,6 +22,7 @@ from isthmus.model.changes import affected_sources, changes
 from isthmus.model.plant import Plant, System
 from isthmus.provision.join import VIEWS
 from isthmus.runtime.dimensions import dimensions
+from isthmus.runtime.heartbeat import Heartbeat
 from isthmus.runtime.open import load_plant, open_log
 from isthmus.runtime.settings import Settings
 from isthmus.runtime.sources import SourceEvent, SourceRunner
@@ -30,8 +31,6 @@ from isthmus.web.live import Hub
 
 log = logging.getLogger("isthmus")
 
-WRITE_EVERY = 2.0
-"""Wall seconds between commits; queries see the tail of the log in between."""
 FACTS_EVERY = 2.0
 DIMENSIONS_EVERY = 6 * HOUR
 """Plant time; shifts are laid out two weeks ahead."""
@@ -58,6 +57,7 @@ class EmbeddedPlatform:
         self.logs: dict[str, SqliteLog] = {}
         self._sources: dict[str, Running] = {}
         self._systems: dict[str, Running] = {}
+        self._heartbeats: dict[str, Heartbeat] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._status = "starting"
         self._source_events: dict[str, SourceEvent] = {}
@@ -113,10 +113,17 @@ class EmbeddedPlatform:
 
     # Life --------------------------------------------------------------------------------
 
-    async def start(self) -> None:
-        """Open everything, take what the log still holds, then begin to listen."""
+    async def open(self) -> None:
+        """Open logs and lake and check them; pages can be served from here on.
+
+        ProblemsError or DamagedError say what is broken and what to do.
+        """
         await asyncio.to_thread(self._open)
+
+    async def start(self) -> None:
+        """Take what the logs still hold, then begin to listen."""
         await asyncio.to_thread(self._catch_up)
+        self._heartbeats = {site: Heartbeat(one) for site, one in self.logs.items()}
         for source in self._plant.sources:
             self._start_source(source)
         for system in self._plant.systems.values():
@@ -133,9 +140,10 @@ class EmbeddedPlatform:
             one.recover(now, self._unknown)
         self.lake = Lake(self.settings.lake, self.logs, self._plant)
         self.writer = Writer(self.settings.lake, self.logs, self._plant)
-        self.writer.verify()
+        for problem in self.writer.verify(now):
+            log.warning("%s", problem.render())
         self._define(now)
-        self.facts = FactKeeper(self.lake, OEE_FACT)
+        self.facts = FactKeeper(self.lake, OEE_FACT, self._plant, self.settings.lake)
 
     def _define(self, now: Micros) -> None:
         for name, table in dimensions(self._plant, now).items():
@@ -160,7 +168,9 @@ class EmbeddedPlatform:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.to_thread(self.writer.write_once)
-        await asyncio.to_thread(self.facts.close)
+        await asyncio.to_thread(self.facts.close, self.clock.now())
+        for beat in self._heartbeats.values():
+            await beat.close()
         self.lake.close()
         for one in self.logs.values():
             one.close()
@@ -179,6 +189,7 @@ class EmbeddedPlatform:
         runner = SourceRunner(
             source, self._plant, self.logs[source.site], self.clock,
             on_rows=self._rows_arrived, on_event=self._source_event,
+            heartbeat=self._heartbeats[source.site],
         )  # fmt: skip
         self._sources[name] = self._watched(name, runner, runner.run())
 
@@ -229,8 +240,11 @@ class EmbeddedPlatform:
                 self._troubles.pop(name, None)
 
     async def _write(self) -> None:
-        await asyncio.sleep(WRITE_EVERY)
-        await asyncio.to_thread(self.writer.write_once)
+        await asyncio.sleep(0.25)
+        if self.writer.due():
+            written = await asyncio.to_thread(self.writer.write_once)
+            if written.problems:
+                raise ProblemsError(written.problems)
 
     async def _keep_facts(self) -> None:
         await asyncio.sleep(FACTS_EVERY)
@@ -272,11 +286,11 @@ class EmbeddedPlatform:
     def _turn_to(self, after: Plant) -> None:
         for site in after.sites.values():
             if site.name not in self.logs:
-                self.logs[site.name] = open_log(self.settings, site)
+                opened = self.logs[site.name] = open_log(self.settings, site)
+                self._heartbeats[site.name] = Heartbeat(opened)
         self._plant = after
         self.lake.adopt(after)
         self.writer.adopt(after)
-        self._define(self.clock.now())
-        for running in (*self._sources.values(), *self._systems.values()):
-            with contextlib.suppress(AttributeError):
-                running.runner.plant = after
+        now = self.clock.now()
+        self._define(now)
+        self.facts.adopt(after, now)

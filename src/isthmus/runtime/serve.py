@@ -42,7 +42,7 @@ async def serve(folder: Path, settings: Settings) -> None:
     platform = EmbeddedPlatform(load_plant(folder), settings, clock())
     accounts = Accounts(accounts_folder(settings.data))
     began = time.monotonic()
-    await platform.start()
+    await platform.open()
     server = _server(platform, accounts, settings)
     control = ControlServer(settings.control, lambda question: _answer(platform, question))
     await control.start()
@@ -50,6 +50,7 @@ async def serve(folder: Path, settings: Settings) -> None:
     while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event
         await asyncio.sleep(0.02)
     if not serving.done():
+        await platform.start()
         _greet(accounts, settings, time.monotonic() - began)
         waiting = asyncio.create_task(stopping.wait())
         await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)

@@ -92,7 +92,7 @@ class SourceRunner:
         self._heard: Micros = 0
         """When the connector answered last."""
         self._connected = False
-        self._full_since: Micros = 0
+        self._polled = False
         self._reopen: Micros = 0
         """Since when a polled source could not be read; it must be opened anew."""
         self._failure = ""
@@ -120,17 +120,18 @@ class SourceRunner:
     async def _session(self) -> float:
         """Open, read until something ends it, close; returns the pause in plant seconds."""
         connector = self._factory()
+        self._polled, self._reopen = connector.polled, 0
         try:
             await self._call(connector.open(), OPEN_SECONDS, "opening it")
             await self._read_on(connector)
         except Unreachable as error:
-            await self._lost("lost", f"{error} Is it on and on this network?")
+            await self._lost("lost", self._advice(error, "Is it on and on this network?"))
             return self._unreachable.pause()
         except Refused as error:
-            await self._lost("refused", f"{error} Trying again alone will not help.")
+            await self._lost("refused", self._advice(error, "Trying again alone will not help."))
             return self._refused.pause()
         except _FaultError as fault:
-            await self._lost("fault", f"{fault} This is a fault of Isthmus, please report it.")
+            await self._lost("fault", self._advice(fault, "This is a fault of Isthmus."))
             return self._refused.pause()
         finally:
             await self._close(connector)
@@ -169,9 +170,6 @@ class SourceRunner:
         for start in range(0, samples.num_rows, PARCEL_SAMPLES):
             part = samples.slice(start, PARCEL_SAMPLES)
             self._take(await self._with_room(partial(self._intake.take, part)))
-        if connector.polled and self._full_since:
-            self._reopen = self._full_since
-        self._full_since = 0
         reach("acknowledge.before")
         await self._call(connector.acknowledge(), READ_SECONDS, "acknowledging", finish=True)
         reach("acknowledge.after")
@@ -210,12 +208,18 @@ class SourceRunner:
     async def _lost(self, what: What, detail: str) -> None:
         self._connected = False
         self._heartbeat.gone(self.source.name)
-        advice = f"{detail} `isthmus probe {self.source.name}` tries now."
         if self._since is None:
             await self._begin_gap(what, detail, self._heard)
         if self._out != what:
             self._out = what
-            self._say(what, advice)
+            self._say(what, detail)
+
+    def _advice(self, error: Exception, more: str) -> str:
+        """What a connector says is often complete; then nothing is added."""
+        said = str(error).rstrip(".")
+        if "isthmus probe" in said:
+            return f"{said}."
+        return f"{said}. {more} `isthmus probe {self.source.name}` tries now."
 
     async def _begin_gap(self, reason: str, detail: str, at: Micros) -> None:
         lost = await self._with_room(partial(self._intake.lost, reason, detail, at))
@@ -242,7 +246,7 @@ class SourceRunner:
                 written = await asyncio.to_thread(write)
             except Full as full:
                 if not since:
-                    since = self._full_since = self.clock.now()
+                    since = self.clock.now()
                     self._say("disk_full", str(full))
                 await self._wait(ROOM_SECONDS)
                 if self._stopping.is_set():
@@ -250,11 +254,17 @@ class SourceRunner:
             else:
                 break
         if since:
-            await asyncio.to_thread(
-                self._intake.interval, "disk_full", _FULL, since, self.clock.now()
-            )
-            self._say("room", "The disk has room again; intake goes on.")
+            await self._room_again(since)
         return written
+
+    async def _room_again(self, since: Micros) -> None:
+        """Values of a subscription only came late; what a poll would have seen is lost."""
+        self._say("room", "The disk has room again; intake goes on.")
+        if self._polled:
+            self._reopen = since
+        else:
+            write = partial(self._intake.interval, "delayed", _FULL, since, self.clock.now())
+            await asyncio.to_thread(write)
 
     # Calls that end -------------------------------------------------------------------------------
 
