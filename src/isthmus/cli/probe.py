@@ -1,0 +1,91 @@
+"""`isthmus probe SOURCE`: does it answer, what comes, what does the mapping make of it."""
+
+import asyncio
+import json
+from dataclasses import asdict
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from isthmus.base.clock import SystemClock, iso
+from isthmus.base.problem import ProblemsError
+from isthmus.model.plant import Plant, Source
+from isthmus.runtime.open import load_plant
+from isthmus.runtime.probe import Probed, TagSeen
+from isthmus.runtime.probe import probe as look
+
+
+def probe(
+    source: Annotated[str, typer.Argument(help="A source of the model, such as `im07`.")],
+    folder: Annotated[Path, typer.Argument(help="The model: a folder of YAML files.")] = Path(),
+    *,
+    seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="How long to listen.")] = 5.0,
+    output: Annotated[Literal["table", "json"], typer.Option("--format")] = "table",
+) -> None:
+    """Open one source, read for a few seconds, show what comes; nothing is left behind."""
+    console = Console(stderr=True, highlight=False)
+    try:
+        plant = load_plant(folder)
+        declared = _find(plant, source)
+    except (ProblemsError, LookupError) as error:
+        console.print(str(error.args[0] if error.args else error), markup=False)
+        raise typer.Exit(1) from None
+    result = asyncio.run(look(declared, plant, SystemClock(), seconds))
+    if output == "json":
+        print(json.dumps(as_json(result), ensure_ascii=False, indent=2))
+    else:
+        show(result, Console(highlight=False))
+    raise typer.Exit(0 if result.works else 1)
+
+
+def _find(plant: Plant, name: str) -> Source:
+    if name in plant.sources:
+        return plant.sources[name]
+    near = get_close_matches(name, plant.sources, n=1)
+    hint = f" Did you mean `{near[0]}`?" if near else ""
+    raise LookupError(f"no source `{name}` in this model.{hint}")
+
+
+def as_json(result: Probed) -> dict[str, object]:
+    tags = [asdict(seen) | {"device_time": _time(seen)} for seen in result.tags]
+    return asdict(result) | {"tags": tags, "works": result.works}
+
+
+def show(result: Probed, console: Console) -> None:
+    """The picture a person reads."""
+    table = Table("tag", "value", "quality", "device time", "per s", "goes to", "problem")
+    for seen in result.tags:
+        feeds = "\n".join(seen.feeds) or "nothing (unmapped)"
+        rate = f"{seen.per_second:g}"
+        table.add_row(
+            seen.tag, seen.value[:60], grade(seen.quality), _time(seen), rate, feeds, seen.problem
+        )
+    if result.tags:
+        console.print(table)
+    for tag in result.silent:
+        console.print(f"nothing came of `{tag}`", markup=False)
+    if result.trouble:
+        console.print(f"`{result.source}` does not work: {result.trouble}", markup=False)
+        return
+    made = ", ".join(f"{count} of {block}" for block, count in result.rows.items()) or "none"
+    console.print(
+        f"`{result.source}` ({result.kind}) works: {len(result.tags)} tags in {result.seconds:g} s;"
+        f" rows: {made}; samples in quarantine: {result.quarantined}",
+        markup=False,
+    )
+
+
+def grade(quality: int) -> str:
+    word = ("good", "uncertain", "bad", "bad")[quality >> 30]
+    return word if quality in {0, 0x4000_0000, 0x8000_0000} else f"{word} 0x{quality:08X}"
+
+
+def _time(seen: TagSeen) -> str:
+    try:
+        return iso(seen.device_time)
+    except OverflowError:
+        return str(seen.device_time)
