@@ -28,26 +28,29 @@ _NO_HOOKS: Final = PostCommitHookProperties(create_checkpoint=False, cleanup_exp
 class FactTable:
     """One writer, many readers. How far it is complete is said in the commits themselves."""
 
-    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+    def __init__(self, folder: Path, schema: pa.Schema, *, writable: bool = True) -> None:
         self._folder = folder
         self._name = folder.name
         self._schema = pa.schema(
             [*schema, pa.field("_site", pa.string()), pa.field("_date", pa.date32())]
         )
-        exists = DeltaTable.is_deltatable(str(folder))
-        self._table = open_table(folder) if exists else create(folder, self._schema)
+        self._table: DeltaTable | None = None
+        if DeltaTable.is_deltatable(str(folder)):
+            self._table = open_table(folder)
+        elif writable:
+            self._table = create(folder, self._schema)
 
     def seen(self, log: LogId) -> int:
         """The last sequence of this log whose rows are in the stored facts; 0 if none."""
-        return self._table.transaction_version(self._app(*log)) or 0
+        return self._stamp(*log) or 0
 
     def until(self) -> Micros | None:
         """The moment up to which time has been accounted for; None if never."""
-        return self._table.transaction_version(self._app("", ""))
+        return self._stamp("", "")
 
     def sql(self) -> str:
         """What stands behind FROM; empty while nothing is stored."""
-        files = self._table.file_uris()
+        files = self._table.file_uris() if self._table is not None else []
         if not files:
             return ""
         names = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
@@ -60,13 +63,15 @@ class FactTable:
         `renewed` has the columns of the facts and `_fact`; a machine hour without a row that is
         a fact is emptied. The commit carries `seen` and `until`.
         """
+        if self._table is None:
+            raise ValueError(f"{self._folder} was opened for reading")
         if not renewed.num_rows:
             return
         placed = renewed.append_column("_site", renewed["site"]).append_column(
             "_date", renewed["hour"].cast(pa.date32())
         )
         days = placed.group_by(_DAY).aggregate([])
-        kept = self._stored(days).join(
+        kept = _stored(self._table, days).join(
             placed.group_by(_HOUR).aggregate([]), _HOUR, join_type="left anti"
         )
         new = placed.filter(placed["_fact"])
@@ -74,31 +79,39 @@ class FactTable:
         stamps = [Transaction(self._app(*log), seq) for log, seq in seen.items()]
         if until is not None:
             stamps.append(Transaction(self._app("", ""), until))
-        self._commit(rows.cast(self._schema), _predicate(days), stamps)
+        self._commit(self._table, rows.cast(self._schema), _predicate(days), stamps)
 
-    def _commit(self, rows: pa.Table, where: str, stamps: list[Transaction]) -> None:
-        before = self._table.version()
+    def _commit(
+        self, table: DeltaTable, rows: pa.Table, where: str, stamps: list[Transaction]
+    ) -> None:
+        before = table.version()
         write_deltalake(
-            self._table,
+            table,
             rows,
             mode="overwrite",
             predicate=where,
             commit_properties=CommitProperties(app_transactions=stamps),
             post_commithook_properties=_NO_HOOKS,
         )
-        self._table.update_incremental()
-        sync_versions(self._folder, before + 1, self._table.version())
+        table.update_incremental()
+        sync_versions(self._folder, before + 1, table.version())
 
-    def _stored(self, days: pa.Table) -> pa.Table:
-        filters: Any = [
-            ("_site", "in", set(days["_site"].to_pylist())),
-            ("_date", "in", set(days["_date"].to_pylist())),
-        ]
-        found = self._table.to_pyarrow_table(filters=filters)
-        return found.join(days, _DAY, join_type="left semi")
+    def _stamp(self, site: str, epoch: str) -> int | None:
+        if self._table is None:
+            return None
+        return self._table.transaction_version(self._app(site, epoch))
 
     def _app(self, site: str, epoch: str) -> str:
         return f"{self._name}/{site}/{epoch}"
+
+
+def _stored(table: DeltaTable, days: pa.Table) -> pa.Table:
+    filters: Any = [
+        ("_site", "in", set(days["_site"].to_pylist())),
+        ("_date", "in", set(days["_date"].to_pylist())),
+    ]
+    found = table.to_pyarrow_table(filters=filters)
+    return found.join(days, _DAY, join_type="left semi")
 
 
 def _predicate(days: pa.Table) -> str:

@@ -112,8 +112,19 @@ class FactKeeper:
 
     PERSIST_EVERY: Final = 10 * MINUTE
 
-    def __init__(self, lake: FactLake, spec: FactSpec, plant: Plant, folder: Path) -> None:
-        """`folder` is where the stored table is, or will be."""
+    def __init__(
+        self,
+        lake: FactLake,
+        spec: FactSpec,
+        plant: Plant,
+        folder: Path,
+        *,
+        writable: bool = True,
+    ) -> None:
+        """`folder` is where the stored table is, or will be.
+
+        Not `writable`: what the stored table lacks is computed and kept in memory only.
+        """
         self._lake = lake
         self._spec = spec
         self._plant = plant
@@ -121,7 +132,8 @@ class FactKeeper:
         self._dirty = _Work()
         self._overlay = _empty_overlay(spec)
         self._lock = Lock()
-        self._table = FactTable(folder, spec.schema)
+        self._writable = writable
+        self._table = FactTable(folder, spec.schema, writable=writable)
         self._until = self._table.until()
         self._persisted = self._until
         self._checked = False
@@ -156,7 +168,7 @@ class FactKeeper:
     def refresh(self, now: Micros) -> Refreshed:
         """Compute what is dirty; the running hour always is. Persists every ten minutes."""
         due = self._persisted is None or now - self._persisted >= self.PERSIST_EVERY
-        return self._refresh(now, persist=due)
+        return self._refresh(now, persist=due and self._writable)
 
     def persist(self, now: Micros) -> Refreshed:
         """Compute what is dirty and write it to the stored table."""
@@ -165,7 +177,7 @@ class FactKeeper:
     def close(self, now: Micros | None = None) -> None:
         """Write what is known; without `now`, up to the last refresh."""
         moment = self._until if now is None else now
-        if moment is not None:
+        if moment is not None and self._writable:
             self.persist(moment)
 
     def _refresh(self, now: Micros, *, persist: bool) -> Refreshed:
@@ -280,7 +292,7 @@ class FactKeeper:
         marks = _marks(self._spec, chosen, range(start, min(end, now), HOUR))
         self._overlay = _renewed(self._overlay, facts, marks)
         self._lake.register(self._overlay_name, self._overlay)
-        if self._overlay.num_rows > _LARGE:
+        if self._writable and self._overlay.num_rows > _LARGE:
             self._store(now, {}, None)
         return len(machines) * -(-(min(end, now) - start) // HOUR)
 
