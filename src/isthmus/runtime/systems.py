@@ -51,6 +51,8 @@ class SystemEvent:
     what: What
     detail: str
     at: Micros
+    connected: bool
+    """Whether records come after this."""
 
 
 @dataclass(frozen=True)
@@ -304,7 +306,8 @@ class SystemRunner:
             self._tell("back", "")
 
     def _tell(self, what: What, detail: str) -> None:
-        self.on_event(SystemEvent(self.name, self.spec.kind, what, detail, self.clock.now()))
+        at, connected = self.clock.now(), self._out is None
+        self.on_event(SystemEvent(self.name, self.spec.kind, what, detail, at, connected))
 
 
 def _timezone(system: Declared, plant: Plant) -> str:

@@ -163,7 +163,8 @@ class FilesSystem(System[FilesSpec]):
 
     def _look(self) -> dict[Path, os.stat_result]:
         try:
-            entries = list(os.scandir(self.drop))
+            with os.scandir(self.drop) as listing:
+                entries = list(listing)
         except PermissionError as error:
             raise Refused(f"may not list {self.drop}: allow this user to read it") from error
         except OSError as error:
