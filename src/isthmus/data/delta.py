@@ -130,11 +130,13 @@ def read_commit(folder: Path, version: int) -> list[dict[str, Any]]:
 
 
 def synced_version(folder: Path) -> int:
-    """Up to which version the table is known to be on the disk; -1 if nothing is known."""
+    """Up to which version the table is known to be on the disk; -1 if nothing is known.
+
+    The mark is empty where the power went while the table was being created.
+    """
     mark = folder / "_synced"
-    if not mark.exists():
-        return -1
-    return int(mark.read_text(encoding="ascii"))
+    digits = mark.read_bytes().strip() if mark.exists() else b""
+    return int(digits) if digits.isdigit() else -1
 
 
 def _remember(folder: Path, version: int) -> None:
