@@ -13,14 +13,17 @@ import pyarrow as pa
 from rich.console import Console
 from rich.progress import Progress
 
+from isthmus.apps.oee.reasons import REASON_SCHEMA
 from isthmus.base.clock import MINUTE, SECOND, Micros
 from isthmus.field.shape import Mapping, resume, shape, unknown_rows
 from isthmus.flow.log import SqliteLog
-from isthmus.flow.parcel import SAMPLES_SCHEMA, TIME
+from isthmus.flow.parcel import SAMPLES_SCHEMA, TIME, Rows
 from isthmus.model.plant import Plant, Source
 from isthmus.runtime.open import load_plant, open_log
 from isthmus.runtime.settings import Settings
+from isthmus.testing.sim.fleet import SimMachine
 from isthmus.testing.sim.outages import Outage, outages
+from isthmus.testing.sim.people import said
 from isthmus.testing.sim.run import BROKER
 from isthmus.testing.sim.run import Settings as SimSettings
 from isthmus.testing.sim.story import SOURCES, Story
@@ -133,10 +136,39 @@ def main(model: Path, sim: SimSettings) -> None:
                 cut = BROKER if source.spec.kind == "mqtt" else name
                 spans = _before(outages(cut, sim.seed, sim.start), end) if sim.faults else []
                 total += sum(feeder.feed(spans, end, fed))
+                reasons = _reasons(story.machines, sim, fed or sim.start, end)
+                log.append_rows([reasons], now=end)
             progress.advance(step)
     for log in logs.values():
         log.close()
     console.print(f"[dim]──[/] {total:,} samples of history went through shape, log and ledger")
+
+
+def _reasons(machines: Sequence[SimMachine], sim: SimSettings, start: Micros, end: Micros) -> Rows:
+    """What people said about stops of these days, as the page would have recorded it."""
+    told = [
+        one
+        for machine in machines
+        for one in said(machine, sim.seed, sim.start, end)
+        if one.recorded >= start
+    ]
+    columns = {
+        "id": [f"{one.machine}@{one.start}" for one in told],
+        "machine": [one.machine for one in told],
+        "start": [one.start for one in told],
+        "end": [one.end for one in told],
+        "reason": [one.reason for one in told],
+        "comment": [""] * len(told),
+        "author": ["shift"] * len(told),
+        "recorded": [one.recorded for one in told],
+        "withdrawn": [False] * len(told),
+        "_source": ["web"] * len(told),
+        "_received": [one.recorded for one in told],
+        "_samples": [0] * len(told),
+        "_quality": [0] * len(told),
+    }
+    arrays = [pa.array(columns[field.name], field.type) for field in REASON_SCHEMA]
+    return Rows("stop_reason", pa.table(arrays, schema=REASON_SCHEMA))
 
 
 def _before(spans: Iterator[Outage], end: Micros) -> list[Outage]:

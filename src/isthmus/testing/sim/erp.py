@@ -72,26 +72,30 @@ class Booking:
 def bookings(machine: SimMachine, seed: int, start: Micros) -> Iterator[Booking]:
     """All bookings of one machine's orders; not in the order in which they are recorded.
 
-    Starts are booked minutes late, one in ten hours late, one in twelve first on the wrong
-    machine of the plant and corrected two hours afterwards.
+    A start is booked minutes late, one in ten hours late, one in twelve first on the wrong
+    machine of the plant and corrected two hours afterwards. Who books a start books the end of
+    the order before it at the same time.
     """
     chance = random.Random(f"{seed}/{machine.path}/erp")
     own = work_centre(machine)
     site = machine.path.split("/")[1]
     others = [work_centre(m) for m in FLEET if m.path.split("/")[1] == site and m is not machine]
-    plan: dict[str, Booking] = {}
+    ended: Booking | None = None
+    running: Booking | None = None
     for event in events(machine, seed, start):
         match event:
             case OrderStart(time=time, order=order):
-                booked = plan[order.number] = replace(_plan(order, own, time), start=time)
+                running = replace(_plan(order, own, time), start=time)
                 late = _delay(chance)
                 if chance.random() < 1 / 12:
                     wrong = chance.choice(others)
-                    yield replace(booked, recorded=time + late, work_centre=wrong)
+                    yield replace(running, recorded=time + late, work_centre=wrong)
                     late += 2 * HOUR
-                yield replace(booked, recorded=time + late)
-            case OrderEnd(time=time, order=order):
-                yield replace(plan[order.number], recorded=time + _delay(chance), end=time)
+                if ended is not None:
+                    yield replace(ended, recorded=time + late)
+                yield replace(running, recorded=time + late)
+            case OrderEnd(time=time) if running is not None:
+                ended = replace(running, end=time)
             case _:
                 continue
 
