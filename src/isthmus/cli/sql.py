@@ -1,0 +1,129 @@
+"""`isthmus sql`: ask the lake and the logs, whether the platform runs or not."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import pyarrow as pa
+import typer
+
+from isthmus.base.clock import Micros, SystemClock, iso, to_micros
+from isthmus.base.problem import ProblemsError
+
+if TYPE_CHECKING:
+    from isthmus.data.lake import Lake
+    from isthmus.model.plant import Plant
+
+
+class Format(StrEnum):
+    """How to print; `arrow` is an IPC stream for another program."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    arrow = "arrow"
+
+
+def sql(
+    query: Annotated[str, typer.Argument(help="One SELECT over the tables of ARCHITECTURE.md.")],
+    folder: Annotated[Path, typer.Argument(help="The model: a folder of YAML files.")] = Path(),
+    form: Annotated[Format, typer.Option("--format")] = Format.table,
+    max_rows: Annotated[int, typer.Option(min=1)] = 100_000,
+    timeout: Annotated[float, typer.Option(help="Seconds.", min=0.1)] = 60.0,
+) -> None:
+    """Answer one SELECT from the data folder; nothing is ever changed."""
+    from isthmus.data.restricted import RefusedError, truncated
+    from isthmus.flow.parcel import DamagedError
+    from isthmus.runtime.open import load_plant
+
+    try:
+        with reading(load_plant(folder), SystemClock().now()) as lake:
+            found = lake.user_query(query, max_rows=max_rows, timeout=timeout, memory="2GB")
+    except (ProblemsError, DamagedError, RefusedError, FileNotFoundError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None
+    show(found, form)
+    if truncated(found):
+        typer.echo(f"only the first {max_rows} rows are shown (--max-rows)", err=True)
+
+
+@contextmanager
+def reading(plant: "Plant", now: Micros) -> "Iterator[Lake]":
+    """The lake and the logs of the data folder, with everything SQL can see as of `now`."""
+    from isthmus.data.lake import Lake
+    from isthmus.flow.log_reader import LogReader
+    from isthmus.provision.join import VIEWS
+    from isthmus.runtime.dimensions import dimensions
+    from isthmus.runtime.settings import Settings
+
+    settings = Settings.of()
+    if not settings.lake.exists():
+        raise FileNotFoundError(
+            f"there is no data in {settings.data}: has the platform run here? ISTHMUS_DATA says"
+            " where it keeps its data"
+        )
+    with ExitStack() as stack:
+        files = {site: settings.logs / f"{site}.sqlite" for site in plant.sites}
+        logs = {
+            site: stack.enter_context(LogReader(file))
+            for site, file in files.items()
+            if file.exists()
+        }
+        lake = stack.enter_context(closing(Lake(settings.lake, logs, plant)))
+        for name, table in dimensions(plant, now).items():
+            lake.register(name, table)
+        for name, text in VIEWS.items():
+            lake.define(name, text)
+        yield lake
+
+
+def show(found: pa.Table, form: Format) -> None:
+    match form:
+        case Format.table:
+            _print_table(found)
+        case Format.csv:
+            _print_csv(found)
+        case Format.json:
+            json.dump(found.to_pylist(), sys.stdout, indent=2, default=_plain, ensure_ascii=False)
+            print()
+        case Format.arrow:
+            with pa.ipc.new_stream(sys.stdout.buffer, found.schema) as writer:
+                writer.write_table(found)
+
+
+def _plain(value: Any) -> str | float:
+    if isinstance(value, datetime):
+        return iso(to_micros(value)) if value.tzinfo else value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _print_csv(found: pa.Table) -> None:
+    from csv import writer
+
+    lines = writer(sys.stdout)
+    lines.writerow(found.column_names)
+    for batch in found.to_batches():
+        for row in zip(*batch.to_pydict().values(), strict=True):
+            lines.writerow([_cell(value) for value in row])
+
+
+def _cell(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | None) else _plain(value)
+
+
+def _print_table(found: pa.Table) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(*found.column_names)
+    for row in zip(*found.to_pydict().values(), strict=True):
+        shown.add_row(*("" if value is None else str(_cell(value)) for value in row))
+    # A pipe has no width: nothing is cut there.
+    Console(width=None if sys.stdout.isatty() else 10_000).print(shown)
