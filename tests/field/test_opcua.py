@@ -150,6 +150,7 @@ def test_a_wrong_tag_says_what_is_wrong(tag: str, problem: str) -> None:
         ({"security": "sign"}, "needs `certificate` and `private_key`"),
         ({"password": "x"}, "a `password` needs a `user`"),
         ({"timeout": "0 s"}, "timeout"),
+        ({"endpoint": "opc.tcp://10.0.0.1:70000"}, "Port out of range"),
         ({"writes": True}, "writes"),
     ],
 )
@@ -419,6 +420,20 @@ async def test_a_hole_in_the_publications_is_a_gap(many: OpcuaServer) -> None:
     assert before <= gap.start <= gap.end <= SystemClock().now()
     assert "publication 7 was expected, 2 came" in gap.detail
     assert reading.missed() == []
+
+
+async def test_a_bug_in_taking_a_publication_is_not_swallowed_by_the_driver(
+    many: OpcuaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bug(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    async with opened(connector(many.port, "ns=2;s=T9")) as reading:
+        await read_until(reading, lambda seen: len(seen) >= 1)
+        monkeypatch.setattr(subscription, "convert", bug)
+        await many.set("ns=2;s=T9", 99)
+        with pytest.raises(ZeroDivisionError):
+            await read_forever(reading)
 
 
 # Security ----------------------------------------------------------------------------------------

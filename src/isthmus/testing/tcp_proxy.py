@@ -1,12 +1,16 @@
 """A cable that can be cut: a small TCP proxy between a connector and its device."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 
 LOOPBACK = "127.0.0.1"
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+"""`struct linger` with no time to linger: the other side gets RST instead of a polite FIN."""
 
 
 class TcpProxy:
@@ -159,6 +163,8 @@ class _Link:
         """Drop both sides at once; data under way is lost, as with a real cable."""
         self.torn.set()
         for writer in self.writers:
+            if (link := writer.get_extra_info("socket")) is not None and link.fileno() >= 0:
+                link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
             writer.transport.abort()
 
     async def until_torn(self, *work: Coroutine[Any, Any, Any]) -> None:

@@ -48,6 +48,8 @@ class OpcuaConnector(Connector[OpcuaSource]):
         await subscription.wait(WAIT)
         table = self._samples.take()
         subscription.drained()
+        if subscription.failure is not None:
+            raise subscription.failure
         if table is None and subscription.lost:
             raise Unreachable(
                 f"source `{self.name}`: lost {self.spec.endpoint}: {subscription.lost}"

@@ -107,7 +107,7 @@ def named_errors(name: str, endpoint: str) -> Iterator[None]:
         if error.code in _REFUSALS:
             raise Refused(f"{said}. Check user, security and certificates.") from error
         raise Unreachable(said) from error
-    except (UaError, InvalidSignature, ValueError) as error:
+    except (UaError, InvalidSignature) as error:
         raise Refused(f"source `{name}`: {endpoint} does not suit: {error}") from error
     except OSError as error:  # also TimeoutError
         raise Unreachable(

@@ -6,6 +6,7 @@ from binascii import Error as Base64Error
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import Field, SecretStr, model_validator
@@ -54,6 +55,8 @@ class OpcuaSource(SourceSpec):
             raise ValueError(f"security `{self.security}` needs `certificate` and `private_key`")
         if self.password is not None and self.user is None:
             raise ValueError("a `password` needs a `user`")
+        if (urlsplit(self.endpoint).port or 1) < 1:  # a port beyond 65535 raises by itself
+            raise ValueError("`endpoint`: port 0 is no port")
         return self
 
     @classmethod

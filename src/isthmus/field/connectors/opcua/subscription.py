@@ -58,6 +58,8 @@ class Subscription:
     def __init__(self, client: Client, spec: OpcuaSource, samples: Samples, clock: Clock) -> None:
         self.lost = ""
         """Why nothing more will come; empty while all is well."""
+        self.failure: Exception | None = None
+        """A bug of ours that a publication brought to light; the driver would swallow it."""
         self.missed: list[Missed] = []
         self._client = client
         self._spec = spec
@@ -68,6 +70,7 @@ class Subscription:
         self._room = asyncio.Event()
         self._room.set()
         self._sequence: int | None = None
+        self._silence_allowed = math.inf
         self._heard = time.monotonic()
         self._heard_time = clock.now()
 
@@ -86,6 +89,7 @@ class Subscription:
             pending = await self._monitor(
                 created.SubscriptionId, pending, namespaces, items_per_call
             )
+        self._heard = time.monotonic()
         return revised
 
     async def wait(self, seconds: float) -> None:
@@ -200,7 +204,19 @@ class Subscription:
     async def _on_publish(self, result: ua.PublishResult) -> None:
         """Called by the driver for each publication; it asks for the next one when we return."""
         received = self._clock.now()
-        message = result.NotificationMessage
+        try:
+            self._digest(result.NotificationMessage, received)
+        except Exception as error:
+            self.failure = error
+            self._news.set()
+            raise
+        self._heard = time.monotonic()
+        self._heard_time = received
+        if len(self._samples) > MAX_PENDING:
+            self._room.clear()
+            await self._room.wait()
+
+    def _digest(self, message: ua.NotificationMessage, received: Micros) -> None:
         for notification in message.NotificationData or ():
             if isinstance(notification, ua.DataChangeNotification):
                 self._check_sequence(message.SequenceNumber, received)
@@ -208,11 +224,6 @@ class Subscription:
                 self._news.set()
             elif isinstance(notification, ua.StatusChangeNotification):
                 self._lose(_ended(message.SequenceNumber, notification.Status))
-        self._heard = time.monotonic()
-        self._heard_time = received
-        if len(self._samples) > MAX_PENDING:
-            self._room.clear()
-            await self._room.wait()
 
     def _take(
         self, notifications: Iterable[ua.MonitoredItemNotification], received: Micros
