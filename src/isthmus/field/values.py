@@ -14,6 +14,8 @@ BAD_WAITING_FOR_INITIAL_DATA: Final = 0x8032_0000
 BAD_NO_DATA: Final = 0x809B_0000
 """The source itself says that there is no value: JSON null, a removed entry."""
 BAD_USER_ACCESS_DENIED: Final = 0x801F_0000
+BAD_NAME_DUPLICATED: Final = 0x8061_0000
+"""The tag names more than one signal of the source."""
 
 LONGEST_BAD_TEXT: Final = 1_000
 """Characters kept of what could not be decoded."""

@@ -20,7 +20,7 @@ class ShdrAdapter:
         self.heartbeat_ms = heartbeat_ms
         self._present: dict[str, str] = {}
         self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._writers: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
 
     @property
     def listeners(self) -> int:
@@ -35,8 +35,10 @@ class ShdrAdapter:
         server, self._server = self._server, None
         if server is not None:
             server.close()
-        for writer in list(self._writers):
+        serving = list(self._writers.values())
+        for writer in self._writers:
             writer.transport.abort()
+        await asyncio.gather(*serving)
 
     def put(self, key: str, *fields: str, time: str | None = None) -> None:
         """A key gets its fields; remembered for those who connect later."""
@@ -67,7 +69,9 @@ class ShdrAdapter:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for line in self._present.values():
             writer.write(line.encode() + b"\n")
-        self._writers.add(writer)
+        serving = asyncio.current_task()
+        assert serving is not None
+        self._writers[writer] = serving
         try:
             while line_in := await reader.readline():
                 if line_in.startswith(b"* PING") and self.heartbeat_ms is not None:
@@ -75,7 +79,7 @@ class ShdrAdapter:
         except ConnectionError:
             pass  # the agent is gone
         finally:
-            self._writers.discard(writer)
+            del self._writers[writer]
             writer.transport.abort()
 
 

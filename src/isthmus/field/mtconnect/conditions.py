@@ -18,27 +18,29 @@ class Conditions:
     """
 
     def __init__(self) -> None:
-        self._active: dict[str, str] = {}
+        self._active: dict[str, tuple[str, str]] = {}
+        """Activation → level, code."""
         self._known = False
         self._broken = ""
 
-    def observe(self, level: str, code: str) -> None:
-        """Take in one observation; NORMAL without a code clears all, with one only its own."""
+    def observe(self, level: str, code: str, activation: str = "") -> None:
+        """Take in one observation; NORMAL without a code clears all, with one only its own.
+
+        `activation` (conditionId, since version 2.3) tells two activations of one code apart.
+        """
         level = level.upper()
         self._broken = ""
         if level in _ACTIVE:
-            self._active[code] = level
+            self._active[activation or code] = (level, code)
+        elif level == "NORMAL" and activation in self._active:
+            del self._active[activation]
         elif level == "NORMAL" and code:
-            self._active.pop(code, None)
+            self._active = {key: one for key, one in self._active.items() if one[1] != code}
         elif level in ("NORMAL", "UNAVAILABLE"):
             self._active.clear()
         else:
             self._broken = f"{level}:{code}" if code else level
         self._known = level != "UNAVAILABLE"
-
-    def clear(self) -> None:
-        """Forget all: the source tells everything again."""
-        self._active.clear()
 
     def value(self, *, level_only: bool) -> tuple[Value, int]:
         """The text and its quality; `level_only`: the worst level without the codes."""
@@ -46,9 +48,9 @@ class Conditions:
             return cut(self._broken), BAD_DECODING
         if not self._known:
             return None, BAD_NOT_CONNECTED
-        if not self._active:
+        active = self._active.values()
+        if not active:
             return "NORMAL", GOOD
         if level_only:
-            return min(self._active.values()), GOOD  # FAULT sorts before WARNING
-        active = (f"{level}:{code}" if code else level for code, level in self._active.items())
-        return ";".join(sorted(active)), GOOD
+            return min(level for level, _ in active), GOOD  # FAULT sorts before WARNING
+        return ";".join(sorted({":".join(filter(None, one)) for one in active})), GOOD

@@ -27,6 +27,8 @@ class Header:
     first: int
     next: int
     last: int
+    size: int
+    """How many observations the buffer holds; 0 where the answer does not say."""
     model_changed: str
     """When the devices were last described anew; empty before version 1.7."""
 
@@ -56,12 +58,14 @@ class Observation:
     """One value of a data item."""
 
     item: str
+    sequence: int
     category: Category
     time: Micros | None
     """None where it cannot be read."""
     text: str
     level: str = ""
     code: str = ""
+    activation: str = ""
     reset: bool = False
     rate: float | None = None
     entries: Mapping[str, Entry | None] = field(default_factory=dict)
@@ -85,6 +89,8 @@ def parse(document: bytes) -> Any:
         raise MalformedError(f"no XML: {error}") from error
     if root.getroottree().docinfo.doctype:
         raise MalformedError("it declares a document type, which MTConnect never does")
+    if not kind(root).startswith("MTConnect"):
+        raise MalformedError(f"it is a `{kind(root)}`")
     return root
 
 
@@ -101,6 +107,7 @@ def header(root: Any) -> Header:
                 first=_whole(child.get("firstSequence")),
                 next=_whole(child.get("nextSequence")),
                 last=_whole(child.get("lastSequence")),
+                size=_whole(child.get("bufferSize")),
                 model_changed=child.get("deviceModelChangeTime", ""),
             )
     raise MalformedError("it has no header")
@@ -158,11 +165,13 @@ def _data_item(element: Any) -> DataItem:
 def _observation(element: Any, category: Category) -> Observation:
     return Observation(
         item=element.get("dataItemId", ""),
+        sequence=_whole(element.get("sequence")),
         category=category,
         time=_time(element.get("timestamp", "")),
         text=(element.text or "").strip(),
         level=_local(element).upper() if category == "CONDITION" else "",
-        code=element.get("conditionId") or element.get("nativeCode", ""),
+        code=element.get("nativeCode", ""),
+        activation=element.get("conditionId", ""),
         reset=element.get("resetTriggered") is not None,
         rate=_rate(element.get("sampleRate")),
         entries={

@@ -56,6 +56,8 @@ def read_series(text: str, last: Micros, rate: float | None) -> list[tuple[Micro
     """
     if text == UNAVAILABLE:
         return [(last, None, BAD_NOT_CONNECTED)]
+    if not text:
+        return [(last, None, BAD_NO_DATA)]
     if rate is None or not rate > 0 or not math.isfinite(rate):
         return [(last, text, GOOD)]
     parts = text.split()

@@ -1,0 +1,6 @@
+"""MTConnect: follows the stream of one agent."""
+
+from isthmus.field.connectors.mtconnect.connector import MtconnectConnector
+from isthmus.field.connectors.mtconnect.spec import MtconnectSource
+
+__all__ = ["MtconnectConnector", "MtconnectSource"]

@@ -1,0 +1,626 @@
+"""MTConnect against a small agent over HTTP, whose documents hold to the published schemas."""
+
+import asyncio
+import gzip
+import json
+import math
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import etree
+
+from isthmus.base.clock import SECOND, SystemClock, parse_time
+from isthmus.field.connector import AnyConnector, Refused, Unreachable
+from isthmus.field.connectors.mtconnect import MtconnectConnector, MtconnectSource
+from isthmus.field.connectors.mtconnect.multipart import BrokenStreamError, boundary_of, parts
+from isthmus.field.mtconnect import documents
+from isthmus.field.values import BAD_DECODING, BAD_NAME_DUPLICATED, BAD_NO_DATA
+from isthmus.flow.parcel import BAD_NODE_UNKNOWN, BAD_NOT_CONNECTED, GOOD, UNCERTAIN
+from isthmus.model.spec.site import SourceSpec
+from isthmus.testing.connector_suite import (
+    ConnectorContract,
+    Device,
+    Sample,
+    Value,
+    opened,
+    read_forever,
+    read_until,
+)
+from isthmus.testing.mtconnect_agent import Component, Item, MtconnectAgent
+from isthmus.testing.mtconnect_agent import Device as Machine
+from isthmus.testing.tcp_proxy import TcpProxy
+
+SCHEMAS = Path(__file__).parents[3] / "shared" / "standards" / "mtconnect"
+
+
+def mill(name: str) -> Machine:
+    """A machine with every kind of data item."""
+    path = Component(
+        "Path",
+        f"{name}_path",
+        "path",
+        items=(
+            Item(f"{name}_exec", "EXECUTION", name="execution"),
+            Item(f"{name}_count", "PART_COUNT", name="parts", sub_type="ALL"),
+            Item(f"{name}_program", "PROGRAM"),
+            Item(f"{name}_pos", "PATH_POSITION", "SAMPLE", units="MILLIMETER_3D"),
+            Item(f"{name}_vars", "VARIABLE", representation="DATA_SET"),
+            Item(f"{name}_offsets", "WORK_OFFSET", representation="TABLE"),
+        ),
+    )
+    axis = Component(
+        "Linear",
+        f"{name}_x",
+        "X",
+        items=(
+            Item(f"{name}_load", "LOAD", "SAMPLE", units="PERCENT"),
+            Item(
+                f"{name}_vibration",
+                "ACCELERATION",
+                "SAMPLE",
+                units="MILLIMETER/SECOND^2",
+                representation="TIME_SERIES",
+                rate=100.0,
+            ),
+        ),
+    )
+    return Machine(
+        id=name,
+        name=name.upper(),
+        uuid=f"uuid-{name}",
+        items=(Item(f"{name}_avail", "AVAILABILITY"),),
+        components=(
+            Component("Axes", f"{name}_axes", components=(axis,)),
+            Component(
+                "Controller",
+                f"{name}_controller",
+                items=(Item(f"{name}_system", "SYSTEM", "CONDITION", name="system"),),
+                components=(path,),
+            ),
+        ),
+    )
+
+
+class Mill:
+    """An agent with one machine, for the contract suite."""
+
+    def __init__(self, agent: MtconnectAgent) -> None:
+        self.agent = agent
+        self.port = agent.port
+
+    async def set(self, tag: str, value: Value) -> None:
+        if tag == "m1_system":
+            self.agent.condition(tag, "Normal")
+        else:
+            self.agent.put({"execution": "m1_exec"}.get(tag, tag), value)
+
+
+class TestMtconnect(ConnectorContract):
+    connector: ClassVar[type[AnyConnector]] = MtconnectConnector
+    tags: ClassVar[Mapping[str, Value]] = {
+        "execution": "READY",
+        "m1_load": 12.5,
+        "m1_system": "NORMAL",
+        "M1/m1_program": "O1234",
+    }
+    change: ClassVar[tuple[str, Value]] = ("execution", "ACTIVE")
+    unknown: ClassVar[str] = "m1_absent"
+
+    @asynccontextmanager
+    async def device(self) -> AsyncIterator[Device]:
+        agent = MtconnectAgent([mill("m1")])
+        await agent.start()
+        control = Mill(agent)
+        for tag, value in self.tags.items():
+            await control.set(tag.removeprefix("M1/"), value)
+        yield control
+        await agent.stop()
+
+    def spec(self, host: str, port: int) -> SourceSpec:
+        return source(f"http://{host}:{port}")
+
+    def refused_spec(self, host: str, port: int) -> SourceSpec | None:
+        return source(f"http://{host}:{port}", device="NOBODY")
+
+    def write_requests(self, sent: bytes) -> list[str]:
+        """HTTP requests other than GET."""
+        lines = sent.decode("latin-1").split("\r\n")
+        return [line for line in lines if line.endswith("HTTP/1.1") and line[:4] != "GET "]
+
+
+def source(url: str, **options: Any) -> MtconnectSource:
+    given = {"interval": "20 ms", "heartbeat": "500 ms", "timeout": "2 s"} | options
+    return MtconnectSource(url=url, **given)
+
+
+@pytest.fixture
+async def agent() -> AsyncIterator[MtconnectAgent]:
+    agent = MtconnectAgent([mill("m1"), mill("m2")])
+    await agent.start()
+    yield agent
+    await agent.stop()
+
+
+def connector(agent: MtconnectAgent, *tags: str, **options: Any) -> MtconnectConnector:
+    spec = source(options.pop("url", agent.url), **options)
+    return MtconnectConnector("agent", spec, tags, SystemClock())
+
+
+async def first(connector: AnyConnector) -> list[Sample]:
+    """The present values."""
+    return await read_until(connector, lambda seen: len(seen) >= len(connector.tags))
+
+
+def values(samples: list[Sample], tag: str = "") -> list[Any]:
+    return [sample.value for sample in samples if tag in ("", sample.tag)]
+
+
+async def test_every_kind_of_data_item_is_read(agent: MtconnectAgent) -> None:
+    at = parse_time("2026-03-02T06:00:00.5Z")
+    agent.put("m1_exec", "ACTIVE", at)
+    agent.put("m1_count", 12, at)
+    agent.put("m1_program", "0815", at)
+    agent.put("m1_pos", [1.5, 0.0, -3.25], at)
+    agent.put("m1_vars", {"a": 1.5, "b": "two words"}, at)
+    agent.put("m1_offsets", {"G54": {"X": "10.5", "Y": "20"}}, at)
+    agent.put("m1_load", 33.25, at)
+    tags = [
+        "m1_exec", "m1_count", "m1_program", "m1_pos", "m1_pos[2]", "m1_vars[a]", "m1_vars[b]",
+        "m1_vars[c]", "m1_vars", "m1_offsets[G54][Y]", "m1_load", "m1_avail",
+    ]  # fmt: skip
+    async with opened(connector(agent, *tags)) as mtconnect:
+        samples = await first(mtconnect)
+    assert {sample.tag: (sample.value, sample.quality) for sample in samples} == {
+        "m1_exec": ("ACTIVE", GOOD),
+        "m1_count": (12, GOOD),
+        "m1_program": ("0815", GOOD),
+        "m1_pos": ("1.5 0.0 -3.25", GOOD),
+        "m1_pos[2]": (-3.25, GOOD),
+        "m1_vars[a]": (1.5, GOOD),
+        "m1_vars[b]": ("two words", GOOD),
+        "m1_vars[c]": (None, BAD_NO_DATA),
+        "m1_vars": ('{"a": "1.5", "b": "two words"}', GOOD),
+        "m1_offsets[G54][Y]": (20, GOOD),
+        "m1_load": (33.25, GOOD),
+        "m1_avail": (None, BAD_NOT_CONNECTED),
+    }
+    assert {s.device_time for s in samples if s.quality == GOOD} == {at}
+
+
+async def test_time_series_values_have_their_own_times(agent: MtconnectAgent) -> None:
+    at = parse_time("2026-03-02T06:00:00Z")
+    async with opened(connector(agent, "m1_vibration")) as mtconnect:
+        (empty,) = await first(mtconnect)
+        agent.put("m1_vibration", [1.0, 2.0, 3.5], at)
+        samples = await read_until(mtconnect, lambda seen: len(seen) >= 3)
+    assert (empty.value, empty.quality) == (None, BAD_NO_DATA)
+    assert [(s.value, s.device_time - at) for s in samples] == [
+        (1.0, -20_000),
+        (2.0, -10_000),
+        (3.5, 0),
+    ]
+
+
+async def test_only_entries_that_changed_come(agent: MtconnectAgent) -> None:
+    agent.put("m1_vars", {"a": 1, "b": 2})
+    async with opened(connector(agent, "m1_vars[a]", "m1_vars[b]")) as mtconnect:
+        await first(mtconnect)
+        agent.put("m1_vars", {"a": 3})
+        samples = await read_until(mtconnect, lambda seen: len(seen) >= 1)
+        agent.put("m1_vars", {"b": None})
+        samples += await read_until(mtconnect, lambda seen: len(seen) >= 1)
+        agent.put("m1_vars", {"b": 5}, reset=True)
+        samples += await read_until(mtconnect, lambda seen: len(seen) >= 2)
+    assert [(s.tag, s.value, s.quality) for s in samples] == [
+        ("m1_vars[a]", 3, GOOD),
+        ("m1_vars[b]", None, BAD_NO_DATA),
+        ("m1_vars[a]", None, BAD_NO_DATA),
+        ("m1_vars[b]", 5, GOOD),
+    ]
+
+
+async def test_conditions_are_active_side_by_side(agent: MtconnectAgent) -> None:
+    agent.condition("m1_system", "Warning", "17", "Oil low")
+    agent.condition("m1_system", "Fault", "410", "Overload")
+    async with opened(connector(agent, "m1_system", "m1_system[level]")) as mtconnect:
+        present = await first(mtconnect)
+        agent.condition("m1_system", "Normal", "410")
+        agent.condition("m1_system", "Normal")
+        agent.condition("m1_system", "Unavailable")
+        samples = await read_until(mtconnect, lambda seen: len(seen) >= 6)
+    assert values(present) == ["FAULT:410;WARNING:17", "FAULT"]
+    assert values(samples, "m1_system") == ["WARNING:17", "NORMAL", None]
+    assert samples[-1].quality == BAD_NOT_CONNECTED
+
+
+async def test_a_name_of_two_machines_is_bad_until_the_device_is_named(
+    agent: MtconnectAgent,
+) -> None:
+    agent.put("m2_exec", "ACTIVE")
+    tags = ("execution", "M2/execution", "uuid-m2/execution", "absent")
+    async with opened(connector(agent, *tags)) as mtconnect:
+        samples = await first(mtconnect)
+    async with opened(connector(agent, "execution", device="M2")) as mtconnect:
+        only = await first(mtconnect)
+    assert {sample.tag: (sample.value, sample.quality) for sample in samples} == {
+        "execution": (None, BAD_NAME_DUPLICATED),
+        "M2/execution": ("ACTIVE", GOOD),
+        "uuid-m2/execution": ("ACTIVE", GOOD),
+        "absent": (None, BAD_NODE_UNKNOWN),
+    }
+    assert values(only) == ["ACTIVE"]
+
+
+async def test_a_fast_machine_loses_nothing(agent: MtconnectAgent) -> None:
+    async with opened(connector(agent, "m1_count")) as mtconnect:
+        await first(mtconnect)
+        for number in range(5_000):
+            agent.put("m1_count", number)
+        samples = await read_until(mtconnect, lambda seen: len(seen) >= 5_000)
+        assert mtconnect.missed() == []
+    assert values(samples) == list(range(5_000))
+
+
+async def test_a_cut_stream_goes_on_where_it_was(agent: MtconnectAgent) -> None:
+    async with TcpProxy(agent.port) as proxy:
+        url = f"http://{proxy.host}:{proxy.port}"
+        async with opened(connector(agent, "m1_count", url=url)) as mtconnect:
+            await first(mtconnect)
+            agent.put("m1_count", 1)
+            samples = await read_until(mtconnect, lambda seen: len(seen) >= 1)
+            await proxy.cut()
+            agent.put("m1_count", 2)
+            agent.put("m1_count", 3)
+            samples += await read_until(mtconnect, lambda seen: len(seen) >= 2)
+            assert mtconnect.missed() == []
+    assert values(samples) == [1, 2, 3]
+
+
+async def test_values_that_left_the_buffer_are_a_gap_and_the_present_ones_come() -> None:
+    agent = MtconnectAgent([mill("m1")], buffer_size=50)
+    await agent.start()
+    async with TcpProxy(agent.port) as proxy:
+        url = f"http://{proxy.host}:{proxy.port}"
+        async with opened(connector(agent, "m1_count", "m1_exec", url=url)) as mtconnect:
+            await first(mtconnect)
+            before = SystemClock().now()
+            await proxy.cut()
+            for number in range(200):
+                agent.put("m1_count", number)
+            agent.put("m1_exec", "ACTIVE")
+            samples = await read_until(mtconnect, lambda seen: len(seen) >= 2)
+            after = SystemClock().now()
+            (gap,) = mtconnect.missed()
+            agent.put("m1_count", 200)
+            samples += await read_until(mtconnect, lambda seen: len(seen) >= 1)
+    await agent.stop()
+    assert values(samples, "m1_count") == [199, 200]
+    assert values(samples, "m1_exec") == ["ACTIVE"]
+    assert gap.start <= before <= gap.end <= after
+    assert "gone past us" in gap.detail
+
+
+async def test_an_agent_that_was_restarted_is_begun_again(agent: MtconnectAgent) -> None:
+    agent.put("m1_count", 41)
+    async with opened(connector(agent, "m1_count")) as mtconnect:
+        await first(mtconnect)
+        await agent.stop()
+        agent.restart()
+        agent.put("m1_count", 1)
+        await agent.start()
+        samples = await read_until(mtconnect, lambda seen: len(seen) >= 1)
+        gaps = mtconnect.missed()
+        agent.put("m1_count", 2)
+        samples += await read_until(mtconnect, lambda seen: len(seen) >= 1)
+    assert values(samples) == [1, 2]
+    assert len(gaps) == 1
+
+
+async def test_history_is_what_the_buffer_still_has(agent: MtconnectAgent) -> None:
+    start = parse_time("2026-03-02T06:00:00Z")
+    for second in range(10):
+        agent.put("m1_count", second, start + second * SECOND)
+    async with opened(connector(agent, "m1_count")) as mtconnect:
+        table = await mtconnect.history(start + 3 * SECOND, start + 6 * SECOND)
+    assert table["number"].to_pylist() == [3, 4, 5]
+
+
+async def test_browsing_shows_components_and_data_items(agent: MtconnectAgent) -> None:
+    async with opened(connector(agent, "m1_count")) as mtconnect:
+        root = [node async for node in mtconnect.browse()]
+        machine = [node async for node in mtconnect.browse("M1")]
+        path = [node async for node in mtconnect.browse("M1/Controller/path")]
+    assert [(node.name, node.has_children) for node in root] == [("M1", True), ("M2", True)]
+    assert [(node.name, node.has_children, node.tag) for node in machine] == [
+        ("Axes", True, ""),
+        ("Controller", True, ""),
+        ("m1_avail", False, "M1/m1_avail"),
+    ]
+    assert [node.tag for node in path][:2] == ["M1/m1_exec", "M1/m1_count"]
+    assert path[3].unit == "MILLIMETER_3D"
+
+
+# Agents that misbehave ----------------------------------------------------------------------------
+
+Answer = Callable[[str], tuple[int, str, bytes]]
+
+STREAMS = """<MTConnectStreams xmlns="urn:mtconnect.org:MTConnectStreams:{version}">
+<Header instanceId="1" firstSequence="1" lastSequence="9" nextSequence="10" bufferSize="100"/>
+<Streams><DeviceStream name="D" uuid="u"><ComponentStream component="Path" componentId="p">
+<Samples><Load dataItemId="load" sequence="7" timestamp="{time}">{load}</Load></Samples>
+<Events><Execution dataItemId="exec" sequence="8" timestamp="{time}">{exec}</Execution></Events>
+</ComponentStream></DeviceStream></Streams></MTConnectStreams>"""
+DEVICES = """<MTConnectDevices xmlns="urn:mtconnect.org:MTConnectDevices:{version}">
+<Header/><Devices><Device id="d" name="D" uuid="u"><DataItems>
+<DataItem id="load" category="SAMPLE" type="LOAD"/>
+<DataItem id="exec" category="EVENT" type="EXECUTION"/>
+</DataItems></Device></Devices></MTConnectDevices>"""
+TIME = "2026-03-02T06:00:00.1234567Z"
+
+
+def plain(version: str = "1.3", load: str = "5", exec_: str = "READY", time: str = TIME) -> Answer:
+    """An agent that answers every request with one document and cannot stream."""
+
+    def answer(target: str) -> tuple[int, str, bytes]:
+        form = DEVICES if "probe" in target else STREAMS
+        text = form.format(version=version, load=load, exec=exec_, time=time)
+        return 200, "text/xml", text.encode()
+
+    return answer
+
+
+def always(status: int, body: bytes, content_type: str = "text/xml") -> Answer:
+    return lambda _: (status, content_type, body)
+
+
+def error_document(code: str) -> bytes:
+    return (
+        f'<MTConnectError xmlns="urn:mtconnect.org:MTConnectError:1.2"><Header/><Errors>'
+        f'<Error errorCode="{code}">no good</Error></Errors></MTConnectError>'
+    ).encode()
+
+
+@asynccontextmanager
+async def http(answer: Answer) -> AsyncIterator[str]:
+    """Serve these answers, compressed; the address."""
+    serving: dict[asyncio.StreamWriter, asyncio.Task[Any] | None] = {}
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving[writer] = asyncio.current_task()
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                status, content_type, body = answer(head.split(b" ")[1].decode())
+                body = gzip.compress(body)
+                writer.write(
+                    f"HTTP/1.1 {status} Status\r\nContent-Type: {content_type}\r\n"
+                    f"Content-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+                    + body
+                )
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for writer in serving:
+            writer.transport.abort()
+        await asyncio.gather(*(task for task in serving.values() if task is not None))
+
+
+async def read_of(answer: Answer, *tags: str, **options: Any) -> list[Sample]:
+    async with http(answer) as url:
+        follower = MtconnectConnector("agent", source(url, **options), tags, SystemClock())
+        async with opened(follower) as mtconnect:
+            return await first(mtconnect)
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1", "1.2", "1.3", "1.8", "2.0", "2.7", "9.9"])
+async def test_every_version_of_the_documents_is_read(version: str) -> None:
+    samples = await read_of(plain(version), "load", "exec")
+    assert [(s.tag, s.value, s.quality) for s in samples] == [
+        ("load", 5.0, GOOD),
+        ("exec", "READY", GOOD),
+    ]
+    assert samples[0].device_time == parse_time("2026-03-02T06:00:00.123456Z")
+
+
+async def test_an_agent_that_cannot_stream_is_asked_again() -> None:
+    asked = []
+
+    def answer(target: str) -> tuple[int, str, bytes]:
+        asked.append(target)
+        return plain()(target)
+
+    async with http(answer) as url:
+        spec = source(url)
+        follower = MtconnectConnector("agent", spec, ["load"], SystemClock())
+        async with opened(follower) as mtconnect:
+            await read_until(mtconnect, lambda _: len(asked) >= 6)
+    assert all(target.startswith("/sample?from=10") for target in asked[2:])
+
+
+@pytest.mark.parametrize(
+    ("load", "value", "quality"),
+    [
+        ("UNAVAILABLE", None, BAD_NOT_CONNECTED),
+        ("much", "much", BAD_DECODING),
+        ("", None, BAD_NO_DATA),
+        ("1E-3", 0.001, GOOD),
+        ("INF", math.inf, GOOD),
+    ],
+)
+async def test_samples_are_numbers_or_named(load: str, value: object, quality: int) -> None:
+    (sample,) = await read_of(plain(load=load), "load")
+    assert (sample.value, sample.quality) == (value, quality)
+
+
+async def test_an_unreadable_time_is_uncertain() -> None:
+    (sample,) = await read_of(plain(time="yesterday"), "load")
+    assert (sample.value, sample.quality) == (5, UNCERTAIN)
+    assert sample.device_time == sample.received_time
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "said"),
+    [
+        (always(200, b"<html><body>Log in</body></html>"), Refused, "`html`"),
+        (always(404, b"not here"), Refused, "HTTP 404"),
+        (always(503, b"busy"), Unreachable, "HTTP 503"),
+        (always(200, error_document("NO_DEVICE")), Refused, "NO_DEVICE: no good"),
+        (always(200, error_document("INTERNAL_ERROR")), Unreachable, "INTERNAL_ERROR"),
+        (always(200, b"<MTConnectDevices><Header/>"), Refused, "no XML"),
+        (always(200, b"<MTConnectDevices/>" + b" " * 2_000_000), Refused, "longer than"),
+    ],
+)
+async def test_wrong_answers_say_what_is_wrong(
+    answer: Answer, error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        await read_of(answer, "load", max_document_mb=1)
+
+
+async def test_an_agent_that_is_always_out_of_range_is_refused_in_the_end() -> None:
+    def answer(target: str) -> tuple[int, str, bytes]:
+        if "/sample" in target:
+            return 404, "text/xml", error_document("OUT_OF_RANGE")
+        return plain()(target)
+
+    async with http(answer) as url:
+        follower = MtconnectConnector("agent", source(url), ["load"], SystemClock())
+        async with opened(follower) as mtconnect:
+            with pytest.raises(Refused, match="OUT_OF_RANGE"):
+                await read_forever(mtconnect)
+
+
+def test_xml_is_not_trusted(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("hidden")
+    outside = f'<!DOCTYPE d [<!ENTITY x SYSTEM "file://{secret}">]><MTConnectDevices>&x;</MTConnectDevices>'
+    laughs = "".join(
+        f'<!ENTITY l{level} "{f"&l{level - 1};" * 10 if level else "ha"}">' for level in range(10)
+    )
+    bomb = f"<!DOCTYPE d [{laughs}]><MTConnectDevices>&l9;</MTConnectDevices>"
+    deep = "<MTConnectDevices>" + "<a>" * 100_000
+    for document in (outside, bomb, deep, "", "\0", "<a/>"):
+        with pytest.raises(documents.MalformedError):
+            documents.parse(document.encode())
+
+
+# The stream, piece by piece -----------------------------------------------------------------------
+
+
+@given(
+    bodies=st.lists(st.binary(max_size=50).filter(lambda body: b"--b" not in body), max_size=5),
+    size=st.integers(1, 40),
+    with_length=st.booleans(),
+)
+async def test_parts_are_whole_however_they_are_cut(
+    bodies: list[bytes], size: int, *, with_length: bool
+) -> None:
+    sent = b""
+    for body in bodies:
+        length = f"Content-length: {len(body)}\r\n".encode() if with_length else b""
+        sent += b"--b\r\nContent-type: text/xml\r\n" + length + b"\r\n" + body + b"\r\n"
+    sent += b"--b--\r\n"
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for at in range(0, len(sent), size):
+            yield sent[at : at + size]
+
+    assert [part async for part in parts(chunks(), b"--b", 1000)] == bodies
+
+
+async def test_a_part_that_is_too_long_breaks_the_stream() -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"--b\r\nContent-length: 999999999\r\n\r\n"
+
+    with pytest.raises(BrokenStreamError, match="more than 1000"):
+        [part async for part in parts(chunks(), b"--b", 1000)]
+
+
+def test_boundaries() -> None:
+    assert boundary_of("text/xml") is None
+    assert boundary_of('multipart/x-mixed-replace; boundary="abc"') == b"--abc"
+    assert boundary_of("multipart/x-mixed-replace;boundary=abc") == b"--abc"
+    with pytest.raises(BrokenStreamError):
+        boundary_of("multipart/mixed")
+
+
+# The agent itself ---------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(
+    not SCHEMAS.is_dir(), reason="`shared/standards/mtconnect` is not beside the repository"
+)
+async def test_documents_of_our_agent_hold_to_the_published_schemas(
+    agent: MtconnectAgent,
+) -> None:
+    agent.put("m1_exec", "ACTIVE")
+    agent.put("m1_count", 12)
+    agent.put("m1_load", 33.25)
+    agent.put("m1_pos", [1.5, 0.0, -3.25])
+    agent.put("m1_vibration", [1.0, 2.0, 3.5])
+    agent.put("m1_vars", {"a": 1.5, "b": "two"})
+    agent.put("m1_vars", {"b": None})
+    agent.put("m1_offsets", {"G54": {"X": "10.5"}}, reset=True)
+    for level in ("Normal", "Warning", "Fault"):
+        agent.condition("m1_system", level, "410", "Overload")
+    async with httpx.AsyncClient(base_url=agent.url) as http:
+        for request, kind in [("probe", "Devices"), ("current", "Streams"), ("sample", "Streams")]:
+            schema = etree.XMLSchema(etree.parse(SCHEMAS / f"MTConnect{kind}_2.7_1.0.xsd"))
+            document = etree.fromstring((await http.get(request)).content)
+            schema.assertValid(document)
+            assert len(document) == 2
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code"),
+    [
+        ("sample?from=9999", 404, "OUT_OF_RANGE"),
+        ("sample?count=0", 404, "OUT_OF_RANGE"),
+        ("sample?from=x", 400, "INVALID_REQUEST"),
+        ("NOBODY/current", 404, "NO_DEVICE"),
+        ("assets", 400, "UNSUPPORTED"),
+    ],
+)
+async def test_our_agent_says_what_it_does_not_have(
+    agent: MtconnectAgent, request_: str, status: int, code: str
+) -> None:
+    async with httpx.AsyncClient(base_url=agent.url) as http:
+        answer = await http.get(request_)
+    assert answer.status_code == status
+    assert [found for found, _ in documents.errors(documents.parse(answer.content))] == [code]
+
+
+def test_specs_are_read_without_any_driver() -> None:
+    script = """
+import json, sys
+for name in ("httpx", "lxml", "paho", "aiomqtt", "jsonpath"):
+    sys.modules[name] = None
+from isthmus.field.registry import SOURCE_KINDS
+mqtt, mtconnect, shdr = (SOURCE_KINDS[kind] for kind in ("mqtt", "mtconnect", "shdr"))
+mqtt(host="broker").parse_tag("a/b#$.c[?@.d==1];time=$.t")
+mtconnect(url="http://agent:5000").parse_tag("OKUMA/exec[level]")
+shdr(host="adapter").parse_tag("condition:system")
+print(json.dumps([mqtt.__name__, mtconnect.__name__, shdr.__name__]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == ["MqttSource", "MtconnectSource", "ShdrSource"]
+
+
+@pytest.mark.parametrize("tag", ["", "a b", "a/", "/a", "a[", "a[1][2][3]", "[a]"])
+def test_wrong_addresses_say_what_is_wrong(tag: str) -> None:
+    with pytest.raises(ValueError, match=r"no (data item|name)"):
+        MtconnectSource.parse_tag(tag)
