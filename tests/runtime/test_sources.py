@@ -10,6 +10,7 @@ import pytest
 
 from isthmus.base.clock import SECOND
 from isthmus.field.connector import Missed
+from isthmus.flow.parcel import Shaped
 from isthmus.model.spec.machine_type import PulseRule
 from isthmus.runtime import sources
 from isthmus.testing.line_device import ListeningConnector, PollingConnector
@@ -212,6 +213,18 @@ async def test_samples_that_cannot_be_shaped_are_kept_raw(
     assert "no such column" in running.events[-1].detail
     running.device.set("good", 104)
     await running.until(lambda: running.parts() == 4)
+
+
+async def test_state_of_a_newer_version_stops_shaping_but_not_intake(running: Running) -> None:
+    state = b'{"version": 99}'
+    running.log.append("im", None, Shaped(state=state), now=running.clock.now())
+    running.start()
+    await running.until(lambda: "shape_failed" in running.said)
+    assert "has version 99, this Isthmus reads 1" in running.events[-1].detail
+    running.device.set("good", 105)
+    await running.until(lambda: running.log.last("raw") == 2)
+    assert [failure.samples for failure in running.log.failures()] == [2, 1]
+    assert running.log.state("im") == state
 
 
 async def test_a_poll_keeps_its_pace_without_drift(running: Running) -> None:

@@ -1,6 +1,7 @@
 """Samples of one source into the log: shaped, or raw alone where shaping fails. Blocking."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ import pyarrow.compute as pc
 from isthmus.base.clock import Clock, Micros
 from isthmus.field.connector import Missed
 from isthmus.field.quarantine import AHEAD
-from isthmus.field.shape import Mapping, resume, shape, unknown_rows
+from isthmus.field.shape import Mapping, StateError, resume, shape, unknown_rows
 from isthmus.flow.contract import Log
 from isthmus.flow.parcel import SAMPLES_SCHEMA, Rows, Shaped
 from isthmus.model.plant import Plant, Source
@@ -65,16 +66,17 @@ class Intake:
         self._see(samples)
         return Taken(shaped.rows)
 
-    def tick(self) -> Sequence[Rows]:
+    def tick(self) -> Taken:
         """Rows that follow from silence alone."""
-        if not self.mapping.derived:
-            return ()
         now = self.clock.now()
-        shaped = shape(_NOTHING, self.mapping, self._state, now=now)
+        try:
+            shaped = shape(_NOTHING, self.mapping, self._state, now=now)
+        except Exception as error:  # noqa: BLE001 - as in `take`; there is no RAW to keep
+            return Taken((), f"{type(error).__name__}: {error}")
         if shaped.rows:
             self.log.append(self.source.name, None, shaped, now=now)
             self._state = shaped.state
-        return shaped.rows
+        return Taken(shaped.rows)
 
     def open_since(self) -> Micros | None:
         """Start of the gap that is open for this source, if one is."""
@@ -97,7 +99,8 @@ class Intake:
 
     def opened(self, since: Micros, at: Micros) -> None:
         """The source was opened at `at`, after a gap that began at `since`."""
-        self._state = resume(self._state, self.mapping, unknown_since=since, opened=at)
+        with suppress(StateError):  # `take` names it and keeps RAW until somebody has looked
+            self._state = resume(self._state, self.mapping, unknown_since=since, opened=at)
 
     def back(self, at: Micros) -> None:
         """Values come: the gap ended when the source was opened."""

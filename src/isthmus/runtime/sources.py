@@ -155,7 +155,7 @@ class SourceRunner:
                 batch = []
             await self._take_missed(connector.missed())
             if not batch and self._intake.mapping.derived:
-                self._pass_on(await self._with_room(self._intake.tick))
+                self._take(await self._with_room(self._intake.tick))
             await self._wait(pace.pause())
         await self._store(connector, batch)
         if self._reopen:
