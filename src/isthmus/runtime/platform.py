@@ -219,12 +219,12 @@ class EmbeddedPlatform:
 
     def _source_event(self, event: SourceEvent) -> None:
         self._source_events[event.name] = event
-        log.info("source `%s`: %s. %s", event.name, event.what, event.detail)
+        log.info("%s", event.detail or f"source `{event.name}`: {event.what}")
         self.hub.publish(f"source:{event.name}", {"what": event.what, "detail": event.detail})
 
     def _system_event(self, event: SystemEvent) -> None:
         self._system_events[event.name] = event
-        log.info("system `%s`: %s. %s", event.name, event.what, event.detail)
+        log.info("system `%s`: %s: %s", event.name, event.what, event.detail)
 
     async def _always(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """A step of upkeep again and again; a failure is shown as trouble and tried again."""

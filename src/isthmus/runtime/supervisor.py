@@ -112,19 +112,19 @@ class Supervisor:
                 await self._start(program)
 
     async def _stop_all(self) -> None:
+        """One after another, the last started first: a platform does not see its devices vanish."""
+        deadline = asyncio.get_running_loop().time() + STOP_SECONDS
         for program in reversed(self.programs):
             child = self._children.get(program.name)
-            if child is not None and child.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    child.terminate()
-        running = [child for child in self._children.values() if child.returncode is None]
-        if not running:
-            return
-        _, late = await asyncio.wait(
-            [asyncio.create_task(child.wait()) for child in running], timeout=STOP_SECONDS
-        )
-        for child in running if late else []:
-            if child.returncode is None:
+            if child is None or child.returncode is not None:
+                continue
+            with contextlib.suppress(ProcessLookupError):
+                child.terminate()
+            try:
+                left = max(1.0, deadline - asyncio.get_running_loop().time())
+                await asyncio.wait_for(child.wait(), left)
+            except TimeoutError:
+                self.say(f"{program.name} did not stop in time and was killed")
                 child.kill()
                 await child.wait()
 

@@ -125,9 +125,10 @@ class SystemRunner:
         self.system: AnySystem = SYSTEMS[system.spec.kind](
             system.name, system.spec, zone, folder, clock
         )
-        decimal, thousands = system.spec.signs
-        machines = {str(key): path for key, path in system.spec.machines.items()}
-        self.reading = Reading(zone, machines, frozenset(plant.machines), decimal, thousands)
+        self._declared = system
+        self.plant = plant
+        """May be set while it runs: from the next pull on, another model holds."""
+        self._read_for: Plant | None = None
         self.known: dict[EntityName, Known] = {}
         self._state = _State("")
         self._saved = b""
@@ -152,8 +153,10 @@ class SystemRunner:
 
     def pull_once(self) -> Pulled:
         """One round over all entities, in this thread; raises Full when the disk is."""
-        if not self._state.fingerprint:
-            self._recall()
+        plant = self.plant
+        if self._read_for is not plant:
+            self._recall(plant)
+            self._read_for = plant
         taken, trouble = self._take()
         self._write(taken)
         receipts = tuple(receipt for _, _, one in taken for receipt in one.receipts)
@@ -184,8 +187,12 @@ class SystemRunner:
             case Unreachable() as unreachable:
                 self._lost("lost", str(unreachable))
 
-    def _recall(self) -> None:
+    def _recall(self, plant: Plant) -> None:
         """What we recorded before: the tables say it, the log's state says how far we read."""
+        zone = self.system.zone = ZoneInfo(_timezone(self._declared, plant))
+        decimal, thousands = self.spec.signs
+        machines = {str(key): path for key, path in self.spec.machines.items()}
+        self.reading = Reading(zone, machines, frozenset(plant.machines), decimal, thousands)
         fingerprint = self._fingerprint()
         self._state = _State.parse(self.log.state(self._owner), fingerprint)
         for entity in self.spec.declared:
