@@ -183,6 +183,16 @@ def test_file_that_is_too_large_fails_before_it_is_read(tmp_path):
     assert delivery.fault.reason == "is larger than `max_mb: 1`"
 
 
+def test_file_that_cannot_be_read_does_not_keep_the_others_back(drop):
+    (drop.folder / "orders1.csv").symlink_to("/proc/self/mem")  # reading it is an I/O error
+    drop.put("orders2.csv")
+    assert [delivery.origin for delivery in drop.settled()] == ["orders2.csv"]
+    drop.system.acknowledge([Receipt("orders2.csv", "production_order", 2, 2)])
+    assert drop.system.notices() == [
+        "orders1.csv cannot be read (Input/output error) and stays where it is"
+    ]
+
+
 def test_missing_folder_is_unreachable_and_is_never_made(drop):
     drop.folder.rmdir()
     with pytest.raises(Unreachable, match="is the share mounted"):

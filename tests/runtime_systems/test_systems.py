@@ -2,6 +2,7 @@
 import asyncio
 import time
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from types import SimpleNamespace
 
@@ -219,6 +220,19 @@ def test_machine_key_added_to_the_model_brings_the_operations_that_named_it(comp
     company.start(machines={"WC-7": PRESS, "WC-8": PRESS})
     company.pull()
     assert company.ask("SELECT key FROM operation ORDER BY key") == [("A",), ("B",)]
+
+
+def test_machine_added_to_the_model_while_it_runs_brings_its_operations(company):
+    company.book(OPERATION, "A", platz="acme/hamburg/moulding/line-1/im-08",
+                 von=datetime(2026, 11, 17, 6))  # fmt: skip
+    company.pull()
+    assert company.ask("FROM operation") == []
+    machine = company.plant.machines[PRESS]
+    added = {"acme/hamburg/moulding/line-1/im-08": machine}
+    company.runner.plant = replace(company.plant, machines={**company.plant.machines, **added})
+    company.now += HOUR // 2
+    company.pull()
+    assert company.ask("SELECT key FROM operation") == [("A",)]
 
 
 def test_entity_that_cannot_be_read_does_not_keep_the_others_back(company):

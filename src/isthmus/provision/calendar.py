@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Final
 
 import pyarrow as pa
@@ -95,15 +94,14 @@ def _worked(plant: Plant, start: Micros, end: Micros) -> Iterable[tuple[Crew, li
 
 def _crews(machines: Iterable[Machine]) -> list[Crew]:
     written: dict[int, str] = {}  # machines of a line share one tuple: dumped once, not 40 times
-
-    def place(machine: Machine) -> tuple[str, str, str, str, str]:
-        key = id(machine.calendars)
-        if key not in written:
-            written[key] = _written(machine.calendars)
-        return machine.site, machine.area, machine.line, machine.timezone, written[key]
-
-    groups = groupby(sorted(machines, key=place), key=place)
-    return [_crew(list(group)) for _, group in groups]
+    groups: dict[tuple[str, ...], list[Machine]] = {}
+    for machine in machines:
+        shared = id(machine.calendars)
+        if shared not in written:
+            written[shared] = _written(machine.calendars)
+        place = (machine.site, machine.area, machine.line, machine.timezone, written[shared])
+        groups.setdefault(place, []).append(machine)
+    return [_crew(group) for group in groups.values()]
 
 
 def _crew(group: Sequence[Machine]) -> Crew:

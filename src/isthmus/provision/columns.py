@@ -55,7 +55,10 @@ def _written_short(value: Any) -> Any:
     return {"column": value} if isinstance(value, str | list) else value
 
 
-ColumnMap = dict[str, Annotated[Column, BeforeValidator(_written_short)]]
+_Written = ColumnName | list[ColumnName] | Column
+ColumnMap = dict[
+    str, Annotated[Column, BeforeValidator(_written_short, json_schema_input_type=_Written)]
+]
 """Our field → the system's column; `quantity: MENGE` is short for `quantity: {column: MENGE}`."""
 
 

@@ -115,15 +115,16 @@ class FilesSystem(System[FilesSpec]):
         self.drop = self.folder / self.spec.folder
         self._seen: dict[Path, _Seen] = {}
         self._round: list[Path] | None = None
+        self._unreadable: dict[Path, str] = {}
 
     def pull(self, entity: EntityName, since: str) -> Changes:  # noqa: ARG002 - content tells
         """Settled files of this entity, oldest first."""
         if self._round is None:
             self._round = self._settled()
         wanted = self.spec.entities[entity]
-        return Changes(tuple(
-            self._delivery(path, wanted) for path in self._round if wanted.matches(path.name)
-        ))  # fmt: skip
+        paths = [path for path in self._round if wanted.matches(path.name)]
+        found = (self._delivery(path, wanted) for path in paths)
+        return Changes(tuple(delivery for delivery in found if delivery is not None))
 
     def acknowledge(self, receipts: Sequence[Receipt]) -> None:
         """Move what was read, with a text beside it that says what is wrong in it."""
@@ -140,16 +141,22 @@ class FilesSystem(System[FilesSpec]):
             raise Refused(f"{stuck}: allow this user to write in {self.drop}")
 
     def notices(self) -> list[str]:
-        """Files that lie there and that no entity asks for."""
-        return [
+        """Files that lie there and are not read, because nobody asks for them or may read them."""
+        asked = self.spec.entities.values()
+        left = [
             f"{path.name} matches no entity of this system and is left alone"
             for path in sorted(self._seen)
-            if not any(entity.matches(path.name) for entity in self.spec.entities.values())
+            if not any(entity.matches(path.name) for entity in asked)
+        ]
+        return left + [
+            f"{path.name} cannot be read ({why}) and stays where it is"
+            for path, why in self._unreadable.items()
         ]
 
     def _settled(self) -> list[Path]:
         now = self.seconds()
         found = self._look()
+        self._unreadable = {}
         before, self._seen = self._seen, {}
         settled = []
         for path, status in found.items():
@@ -178,7 +185,8 @@ class FilesSystem(System[FilesSpec]):
                     found[Path(entry.path)] = entry.stat()
         return found
 
-    def _delivery(self, path: Path, entity: FileEntity) -> Delivery:
+    def _delivery(self, path: Path, entity: FileEntity) -> Delivery | None:
+        """None where the file cannot be read: that must not keep the others back."""
         try:
             data = self._bytes(path)
             layout = Layout(entity.header, entity.sheet, self.spec.encoding, self.spec.delimiter)
@@ -186,18 +194,16 @@ class FilesSystem(System[FilesSpec]):
             rows = records(path.name, data, layout, list(dict.fromkeys(needed)))
         except UnreadableError as error:
             return Delivery(path.name, fault=error.fault)
+        except OSError as error:
+            self._unreadable[path] = str(error.strerror)
+            return None
         content = xxhash.xxh3_128_hexdigest(data)
         return Delivery(path.name, tuple(rows), content, complete=entity.complete)
 
     def _bytes(self, path: Path) -> bytes:
         if self._seen[path].size > self.spec.max_mb * 2**20:
             raise UnreadableError("Q120", f"is larger than `max_mb: {self.spec.max_mb}`")
-        try:
-            return path.read_bytes()
-        except PermissionError as error:
-            raise Refused(f"may not read {path}: allow this user to read it") from error
-        except OSError as error:
-            raise Unreachable(f"cannot read {path} ({error.strerror})") from error
+        return path.read_bytes()
 
     def _file_away(self, path: Path, receipts: Sequence[Receipt]) -> None:
         failed = any(receipt.failed for receipt in receipts)

@@ -58,7 +58,10 @@ class SqlEntity(Spec):
     query: str | None = None
     """A SELECT instead of a table."""
     columns: ColumnMap
-    changed: Annotated[Changed | None, BeforeValidator(_written_short)] = None
+    changed: Annotated[
+        Changed | None,
+        BeforeValidator(_written_short, json_schema_input_type=str | Changed | None),
+    ] = None
     """Without it every pull reads everything."""
     full: Seconds = 3600.0
     """How often everything is read and compared, with `changed`: it finds what the changed rows
