@@ -105,7 +105,19 @@ def peers() -> None:
 def npm_ci(folder: Path, advice: str) -> None:
     npm = shutil.which("npm")
     command = [npm] if npm else bundled_npm()
-    step([*command, "ci", "--no-audit", "--no-fund", "--loglevel=error"], advice, folder)
+    step(
+        [
+            *command,
+            "ci",
+            "--ignore-scripts",
+            "--omit=optional",
+            "--no-audit",
+            "--no-fund",
+            "--loglevel=error",
+        ],
+        advice,
+        folder,
+    )
 
 
 def bundled_npm() -> list[str]:
