@@ -113,9 +113,9 @@ class Composer:
         if target is None:
             message = f"`*{event.anchor}` names nothing that was written before it"
             self._refuse("M003", message, spot(self.file, here))
-        self._add(target or here, None)
+        self._add(target or here, None, here)
 
-    def _add(self, node: Node, anchor: str | None) -> None:
+    def _add(self, node: Node, anchor: str | None, alias: Scalar | None = None) -> None:
         if anchor is not None:
             self._anchors[anchor] = node
         if not self._stack:
@@ -126,7 +126,7 @@ class Composer:
         frame.node.size += node.size
         if frame.node.size > MAX_NODES:
             said = f"more than {MAX_NODES:,} values, aliases written out"
-            raise _TooMuchError(said, spot(self.file, node))
+            raise _TooMuchError(said, spot(self.file, alias or node))
         if isinstance(frame.node, ListNode):
             frame.node.items.append(node)
         elif frame.key is None and not frame.refused:
@@ -210,6 +210,8 @@ def _advice(error: yaml.MarkedYAMLError) -> str:
             return "a text that contains `: ` needs quotes; else look at the indentation"
         case "found character that cannot start any token":
             return "indent with spaces, not tabs; a text that starts with @, ` or % needs quotes"
+        case "did not find expected ',' or '}'" | "did not find expected ',' or ']'":
+            return "a `${…}` inside braces or brackets needs quotes; else one is not closed"
         case "found incompatible YAML document":
             return "remove the %YAML line; the model is YAML 1.2"
         case "found unexpected end of stream":

@@ -8,6 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from isthmus.model.declare import DOCUMENT_KINDS, LISTS
 from isthmus.model.plant import Kinds
+from isthmus.model.spec.words import SLUG
 
 Schema = dict[str, Any]
 
@@ -37,7 +38,7 @@ def json_schema(kinds: Kinds) -> Schema:
             *({**reference(spec)} for spec in DOCUMENT_KINDS.values()),
             *(_list(key, reference(DOCUMENT_KINDS[each])) for key, each in LISTS.items()),
         ],
-        "$defs": {name: _variable(definition) for name, definition in definitions.items()},
+        "$defs": {name: _finished(definition) for name, definition in definitions.items()},
     }
 
 
@@ -60,9 +61,8 @@ def _connect(definition: Schema, kinds: Kinds, reference: Any) -> None:
     properties = definition["properties"]
     for key, known in (("sources", kinds.sources), ("systems", kinds.systems)):
         if key in properties:
-            properties[key]["additionalProperties"] = {
-                "oneOf": [_of_kind(name, reference(spec)) for name, spec in known.items()]
-            }
+            each = {"oneOf": [_of_kind(name, reference(spec)) for name, spec in known.items()]}
+            properties[key]["patternProperties"] = {SLUG: each}
     if "use_cases" in properties:
         names = list(kinds.use_cases)
         options = {name: reference(spec) for name, spec in kinds.use_cases.items()}
@@ -81,14 +81,17 @@ def _of_kind(name: str, reference: Schema) -> Schema:
     }
 
 
-def _variable(schema: Any) -> Any:
-    """Allow `${NAME}` wherever a number or a truth value stands."""
+def _finished(schema: Any) -> Any:
+    """Allow `${NAME}` wherever a number or a truth value stands, and no name of another form."""
     match schema:
         case {"type": "integer" | "number" | "boolean"}:
             return {"anyOf": [schema, _VARIABLE]}
+        case {"patternProperties": patterns}:
+            inside = {pattern: _finished(value) for pattern, value in patterns.items()}
+            return {**schema, "patternProperties": inside, "additionalProperties": False}
         case Mapping():
-            return {key: _variable(value) for key, value in schema.items()}
+            return {key: _finished(value) for key, value in schema.items()}
         case list():
-            return [_variable(value) for value in schema]
+            return [_finished(value) for value in schema]
         case _:
             return schema

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -13,9 +14,13 @@ from isthmus.base.problem import Problem
 from isthmus.model.document import Document, ListNode, MappingNode, Node, Path, Scalar
 from isthmus.model.known_keys import known_keys
 from isthmus.model.masking import is_secret_key
+from isthmus.model.scalars import plain_value
 from isthmus.model.suggest import did_you_mean, did_you_mean_or_list
 
 SpecT = TypeVar("SpecT", bound=BaseModel)
+
+_VARIABLE: Final = re.compile(r"\$\{[^{}]*\}")
+_SCALARS: Final = frozenset({"int_type", "float_type", "bool_type"})
 
 _EXPECTED: Final = MappingProxyType(
     {
@@ -71,6 +76,9 @@ def validated(
     try:
         return spec.model_validate_json(json.dumps(data), strict=True), []
     except ValidationError as error:
+        typed = _typed_variables(error, document, path, data)
+        if typed is not None:
+            return validated(spec, document, path, typed)
         return None, _problems(error, spec, document, path)
 
 
@@ -81,6 +89,34 @@ def checked(adapter: TypeAdapter[Any], document: Document, path: Path, data: Any
     except ValidationError as error:
         return _problems(error, BaseModel, document, path)
     return []
+
+
+def _typed_variables(error: ValidationError, document: Document, prefix: Path, data: Any) -> Any:
+    """`data` with numbers where `"${PORT}"` stands for one, or None if there is no such place.
+
+    In `{…}` YAML wants quotes around a variable, which otherwise make it a text.
+    """
+    _, root, _ = document.find(prefix)
+    typed, found = deepcopy(data), False
+    for each in error.errors(include_url=False):
+        finding = _finding(each, root)
+        node = finding.node
+        if finding.type not in _SCALARS or not isinstance(node, Scalar) or node.plain:
+            continue
+        if not _VARIABLE.fullmatch(node.text) or finding.input == "":
+            continue
+        value = plain_value(str(finding.input))
+        if not isinstance(value, str):
+            _put(typed, finding.path, value)
+            found = True
+    return typed if found else None
+
+
+def _put(data: Any, path: Path, value: Any) -> None:
+    *above, last = path
+    for part in above:
+        data = data[part]
+    data[last] = value
 
 
 @dataclass(frozen=True)
