@@ -1,1 +1,1 @@
-"""HTTP: pages, live hub, sign-in; a new page is one file in `pages/`, one template, one line there."""
+"""HTTP: pages, live hub, sign-in. A new page is a file in `pages/`, a template, a line there."""

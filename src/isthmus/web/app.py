@@ -18,9 +18,9 @@ from isthmus.web.gate import Gate, SignedIn, signed_in, verify_csrf
 from isthmus.web.headers import SafeHeaders
 from isthmus.web.i18n import merged
 from isthmus.web.live import feed, permitted, serve
+from isthmus.web.page import Page
 from isthmus.web.pages import PAGES
 from isthmus.web.pages.live import live_fields
-from isthmus.web.page import Page
 from isthmus.web.platform import Platform
 from isthmus.web.render import Templates
 from isthmus.web.shell import Web, ask, context
@@ -37,12 +37,15 @@ def create_app(platform: Platform, accounts: Accounts | None = None) -> FastAPI:
     accounts = accounts or Accounts(accounts_folder(platform.data))
     assets = Assets({"": HERE / "static", "islands/": HERE / "islands"})
     texts = merged(SHELL, PANELS, KPIS, SIGN_IN, *(page.texts for page in PAGES))
-    web = Web(
-        platform, accounts, assets, Templates(static=assets.url), texts, Throttle(), PAGES
-    )
+    web = Web(platform, accounts, assets, Templates(static=assets.url), texts, Throttle(), PAGES)
     app = FastAPI(
-        title="Isthmus", version=platform.version, openapi_url="/api/v1/openapi.json",
-        docs_url=None, redoc_url=None, lifespan=_lifespan, max_body_size=MOST_BODY,
+        title="Isthmus",
+        version=platform.version,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        max_body_size=MOST_BODY,
         dependencies=[Depends(verify_csrf)],
         middleware=[
             Middleware(SafeHeaders),
@@ -80,9 +83,9 @@ def _mount(app: FastAPI, page: Page) -> None:
         web: Web = request.app.state.web
         place, at, _ = path.rpartition("@")
         scope = places.found(web.platform.plant, place if at else path)
-        question = ask(web, request, user, page, scope, path if at else "")
+        question = ask(web, request, user, page, scope=scope, sel=path if at else "")
         words = context(web, request, page, question)
-        return web.templates.answer(request, f"{page.name}.html", words | dict(page.show(question)))
+        return web.templates.answer(f"{page.name}.html", words | dict(page.show(question)))
 
     app.add_api_route(f"/{page.name}", home, include_in_schema=False)
     app.add_api_route(f"/{page.name}/{{path:path}}", show, include_in_schema=False)
@@ -110,7 +113,9 @@ async def snapshot(request: Request, user: SignedIn, topics: str = "") -> Respon
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     web: Web = app.state.web
-    feeding = asyncio.create_task(feed(web.platform.hub, lambda machines: live_fields(web.platform, machines)))
+    feeding = asyncio.create_task(
+        feed(web.platform.hub, lambda machines: live_fields(web.platform, machines))
+    )
     try:
         yield
     finally:

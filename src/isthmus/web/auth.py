@@ -150,9 +150,10 @@ class Accounts:
         row = self._one(
             "select name, title, role, csrf from account join session on account = name"
             " where key = ? and expires > ?",
-            _digest(key), self._wall(),
+            _digest(key),
+            self._wall(),
         )
-        return User(*row) if row else None
+        return _user(*row) if row else None
 
     # Programs -------------------------------------------------------------------------------
 
@@ -160,8 +161,9 @@ class Accounts:
         """A new API token; shown once, kept only as its digest."""
         token = f"ist_{secrets.token_urlsafe(32)}"
         try:
-            self._run("insert into token values (?, ?, ?, ?)",
-                      _digest(token), name, role, self._wall())
+            self._run(
+                "insert into token values (?, ?, ?, ?)", _digest(token), name, role, self._wall()
+            )
         except sqlite3.IntegrityError as error:
             raise RefusedError("token.taken") from error
         return token
@@ -171,7 +173,7 @@ class Accounts:
 
     def token(self, token: str) -> User | None:
         row = self._one("select name, name, role from token where key = ?", _digest(token))
-        return User(*row) if row else None
+        return _user(*row) if row else None
 
     def _fits(self, hashed: str, password: str) -> bool:
         try:
@@ -205,7 +207,9 @@ class Throttle:
         """Seconds until the next try; 0 if it may be now."""
         now = self._wall()
         recent = [failures for key in keys if len(failures := self._recent(key)) >= self._limit]
-        return max((failures[-self._limit] + self._window - now for failures in recent), default=0.0)
+        return max(
+            (failures[-self._limit] + self._window - now for failures in recent), default=0.0
+        )
 
     def failed(self, *keys: str) -> None:
         for key in keys:
@@ -237,6 +241,10 @@ def create_token(data: Path, name: str, role: Role) -> str:
         return accounts.create_token(name, role)
     finally:
         accounts.close()
+
+
+def _user(name: str, title: str, role: str, csrf: str = "") -> User:
+    return User(name, title, next(known for known in ROLES if known == role), csrf)
 
 
 def _digest(secret: str) -> str:

@@ -48,7 +48,7 @@ def _page(request: Request, status: int, key: str, back: str = "", **values: str
     web = request.app.state.web
     words = bare(web, request)
     words |= {"problem": words["t"](key, **values), "back": back}
-    answer: Response = web.templates.answer(request, "error.html", words, status)
+    answer: Response = web.templates.answer("error.html", words, status)
     if not words["full"]:
         # Never a card inside the shell: the whole page is asked for again.
         answer.headers["HX-Retarget"] = "body"

@@ -1,10 +1,12 @@
 """Numbers, durations and times as people read them, in one language and one plant's time zone."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date as Date  # noqa: N812 - `date` is a method here
+from datetime import datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date
 from babel.numbers import format_decimal
 
 from isthmus.base.clock import Micros, to_datetime
@@ -14,6 +16,25 @@ MISSING = "–"
 MINUS = "\u2212"
 NARROW = "\u202f"
 """Narrow no-break space: a number and its sign never part at the end of a line."""
+
+UNITS: Final = {
+    "Cel": "°C",
+    "[degF]": "°F",
+    "/min": "1/min",
+    "{rpm}": "1/min",
+    "um": "µm",
+    "Ohm": "Ω",
+    "kW.h": "kWh",
+    "W.h": "Wh",
+    "1": "",
+    "cm3": "cm³",
+    "m3": "m³",
+    "m3/h": "m³/h",
+    "N.m": "Nm",
+    "mm/s2": "mm/s²",
+    "m/s2": "m/s²",
+}
+"""UCUM codes that are not written as they are coded."""
 
 _DAY = {"en": "EEE d MMM", "de": "EEE d. MMM"}
 
@@ -76,18 +97,24 @@ class Formats:
     def clock_seconds(self, at: Micros | None) -> str:
         return MISSING if at is None else f"{self.local(at):%H:%M:%S}"
 
-    def day(self, at: Micros | date | None) -> str:
+    def day(self, at: Micros | Date | None) -> str:
         """`Tue 17 Nov`, `Di 17. Nov.`."""
         if at is None:
             return MISSING
-        day = at if isinstance(at, date) else self.local(at).date()
+        day = at if isinstance(at, Date) else self.local(at).date()
         text: str = format_date(day, format=_DAY[self.language], locale=self.language)
         return text.replace(".", "", 1) if self.language == "de" else text
 
-    def long_day(self, at: Micros | date | None) -> str:
+    def date(self, day: str) -> str:
+        """`17 Nov`, `17.11.` of an ISO date: the head of a narrow column."""
+        pattern = "d MMM" if self.language == "en" else "d.M."
+        text: str = format_date(Date.fromisoformat(day), format=pattern, locale=self.language)
+        return text
+
+    def long_day(self, at: Micros | Date | None) -> str:
         if at is None:
             return MISSING
-        day = at if isinstance(at, date) else self.local(at).date()
+        day = at if isinstance(at, Date) else self.local(at).date()
         text: str = format_date(day, format="full", locale=self.language)
         return text
 
@@ -105,9 +132,12 @@ class Formats:
         return self.local(at).isoformat()
 
     def zone(self, at: Micros) -> str:
-        """`CET`, or `MEZ` in German: shown beside times where it matters."""
-        text: str = format_datetime(self.local(at), "z", locale=self.language)
-        return text
+        """`CET`; beside the clock, because the reader may be elsewhere."""
+        return f"{self.local(at):%Z}"
+
+    def unit(self, code: str) -> str:
+        """A UCUM code as people write it."""
+        return UNITS.get(code, code)
 
     def local(self, at: Micros) -> datetime:
         return to_datetime(at).astimezone(ZoneInfo(self.timezone))

@@ -132,9 +132,7 @@ class Requires:
 
 
 def _open(path: str) -> bool:
-    return any(
-        path.startswith(place) if place.endswith("/") else path == place for place in OPEN
-    )
+    return any(path.startswith(place) if place.endswith("/") else path == place for place in OPEN)
 
 
 def _refusal(scope: Scope, headers: Headers) -> ASGIApp:
@@ -142,7 +140,8 @@ def _refusal(scope: Scope, headers: Headers) -> ASGIApp:
         return _close_socket
     if scope["path"].startswith("/api/"):
         return JSONResponse(
-            {"detail": "Send `Authorization: Bearer ist_…`, or sign in."}, 401,
+            {"detail": "Send `Authorization: Bearer ist_…`, or sign in."},
+            401,
             {"WWW-Authenticate": "Bearer"},
         )
     query = scope["query_string"].decode("latin-1")

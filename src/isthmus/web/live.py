@@ -93,8 +93,11 @@ class Hub:
     def watched(self, kind: str) -> list[str]:
         """What follows the colon of all topics of a kind that somebody listens to."""
         start = f"{kind}:"
-        return [t.removeprefix(start) for t, who in self._listeners.items()
-                if who and t.startswith(start)]
+        return [
+            t.removeprefix(start)
+            for t, who in self._listeners.items()
+            if who and t.startswith(start)
+        ]
 
     def listen(self, subscriber: Subscriber, topics: Iterable[str]) -> None:
         """Replace what a subscriber listens to; he gets each new topic's present state at once."""

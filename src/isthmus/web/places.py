@@ -35,7 +35,9 @@ def favicon(request: Request) -> Response:
 
 @router.get("/scopes")
 def scopes(
-    request: Request, _: SignedIn, page: str = "overview",
+    request: Request,
+    _: SignedIn,
+    page: str = "overview",
     range_: Annotated[str, Query(alias="range")] = "",
 ) -> Response:
     """Every place with its URL on a page; the range goes with it."""
@@ -47,7 +49,7 @@ def scopes(
         (depth, node, View(page, node.path, range_, default_range=known.default_range).url())
         for depth, node in tree(web.platform.plant)
     ]
-    return web.templates.answer(request, "scopes.html", bare(web, request) | {"nodes": nodes})
+    return web.templates.answer("scopes.html", bare(web, request) | {"nodes": nodes})
 
 
 @router.get("/about")
@@ -55,4 +57,4 @@ def about(request: Request, _: SignedIn) -> Response:
     """What this is made of."""
     web: Web = request.app.state.web
     words = {"version": web.platform.version, "packages": vendor.packages()}
-    return web.templates.answer(request, "about.html", bare(web, request) | words)
+    return web.templates.answer("about.html", bare(web, request) | words)

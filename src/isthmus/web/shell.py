@@ -87,18 +87,27 @@ def bare(web: Web, request: Request) -> dict[str, Any]:
     }
 
 
-def ask(web: Web, request: Request, user: User, page: Page, scope: Scope, sel: str) -> Ask:
+def ask(web: Web, request: Request, user: User, page: Page, *, scope: Scope, sel: str) -> Ask:
     """The request's question; RangeError if its range says nothing."""
     base = bare(web, request)
     view = _view(request, page, scope, sel)
     now: Micros = base["now"]
     chosen = (
-        TimeRange("", "rolling", now - DAY, now) if page.live
+        TimeRange("", "rolling", now - DAY, now)
+        if page.live
         else resolve(view.range, scope, web.platform.lake, now)
     )
     return Ask(
-        web.platform, user, base["t"], Formats(base["preferences"].language, scope.timezone),
-        scope, view, chosen, _before(view.cmp, chosen), now, request.query_params,
+        web.platform,
+        user,
+        base["t"],
+        Formats(base["preferences"].language, scope.timezone),
+        scope,
+        view,
+        chosen,
+        _before(view.cmp, chosen),
+        now,
+        request.query_params,
     )
 
 
@@ -112,15 +121,21 @@ def context(web: Web, request: Request, page: Page, question: Ask) -> dict[str, 
         "view": question.view,
         "scope": scope,
         "crumbs": [
-            (node.title, question.view.url(
-                scope=node.path, sel="", page=page.crumbs_to or page.name,
-            ))
+            (
+                node.title,
+                question.view.url(
+                    scope=node.path,
+                    sel="",
+                    page=page.crumbs_to or page.name,
+                ),
+            )
             for node in trail(web.platform.plant, scope)
         ],
         "navigation": _navigation(web, question),
         "range": question.range,
         "range_label": "" if page.live else range_label(question.t, question.f, question.range),
-        "neighbours": Neighbours(None, None) if page.live
+        "neighbours": Neighbours(None, None)
+        if page.live
         else neighbours(question.range, scope, lake),
         "choices": None if page.live else _choices(question, lake),
         "live_page": page.live,
@@ -153,8 +168,13 @@ def _view(request: Request, page: Page, scope: Scope, sel: str) -> View:
     if state.get("from") and state.get("to"):
         chosen = f"{state['from']}..{state['to']}"
     return View(
-        page.name, scope.path, chosen, state.get("cmp", ""), state.get("by", ""),
-        sel or state.get("sel", ""), page.default_range,
+        page.name,
+        scope.path,
+        chosen,
+        state.get("cmp", ""),
+        state.get("by", ""),
+        sel or state.get("sel", ""),
+        page.default_range,
     )
 
 
@@ -176,7 +196,10 @@ def _navigation(web: Web, question: Ask) -> list[tuple[str, list[tuple[Page, str
             keep = page.area == own.area and not page.live and not own.live
             view = question.view if keep else View(page.name, question.scope.path, "")
             url = view.url(
-                page=page.name, default_range=page.default_range, sel="", by="",
+                page=page.name,
+                default_range=page.default_range,
+                sel="",
+                by="",
                 range=question.view.range if keep else page.default_range,
             )
             areas.setdefault(page.area, []).append((page, url))

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
 from itsdangerous import TimestampSigner
+from pydantic import BaseModel, Field
 from starlette.responses import RedirectResponse, Response
 
 from isthmus.web.auth import RefusedError
@@ -30,8 +31,10 @@ def login_form(request: Request, next: str = "/") -> Response:  # noqa: A002 - t
 
 @router.post("/login")
 def login(
-    request: Request, name: Annotated[str, Form(max_length=64)],
-    password: Annotated[str, Form(max_length=1024)], next: Annotated[str, Form()] = "/",  # noqa: A002
+    request: Request,
+    name: Annotated[str, Form(max_length=64)],
+    password: Annotated[str, Form(max_length=1024)],
+    next: Annotated[str, Form()] = "/",  # noqa: A002
 ) -> Response:
     web: Web = request.app.state.web
     keys = (f"name {name.lower()}", f"from {request.client.host if request.client else ''}")
@@ -67,46 +70,61 @@ def setup_form(request: Request, key: str) -> Response:
     return _setup(request, "" if opened else "setup.over", opened=opened)
 
 
+class FirstAccount(BaseModel):
+    """What the set-up form sends."""
+
+    name: str = Field(max_length=200)
+    title: str = Field("", max_length=200)
+    password: str = Field(max_length=1024)
+    repeat: str = Field(max_length=1024)
+
+
 @router.post("/setup/{key}")
-def setup(
-    request: Request, key: str, name: Annotated[str, Form(max_length=200)],
-    password: Annotated[str, Form(max_length=1024)], repeat: Annotated[str, Form(max_length=1024)],
-    title: Annotated[str, Form(max_length=200)] = "",
-) -> Response:
+def setup(request: Request, key: str, form: Annotated[FirstAccount, Form()]) -> Response:
     """Make the administrator and sign in with it."""
     web: Web = request.app.state.web
-    if password != repeat:
-        return _setup(request, "setup.differ", opened=True, name=name, title=title)
+    said = {"name": form.name, "title": form.title}
+    if form.password != form.repeat:
+        return _setup(request, "setup.differ", opened=True, **said)
     try:
-        web.accounts.complete_setup(key, name, title, password)
+        web.accounts.complete_setup(key, form.name, form.title, form.password)
     except RefusedError as error:
-        opened = web.accounts.setup_open(key)
-        return _setup(request, error.key, opened=opened, name=name, title=title)
-    session = web.accounts.sign_in(name, password)
+        return _setup(request, error.key, opened=web.accounts.setup_open(key), **said)
     response = RedirectResponse("/", 303)
+    session = web.accounts.sign_in(form.name, form.password)
     if session:
         set_session(response, web.accounts, session, secure=request.url.scheme == "https")
     return response
 
 
+class Choice(BaseModel):
+    """One button of the user menu: one of the four is filled."""
+
+    back: str = "/"
+    language: str = ""
+    theme: str = ""
+    density: str = ""
+    shortcuts: str = ""
+
+
 @router.post("/preferences")
-def choose(
-    request: Request, back: Annotated[str, Form()] = "/", language: Annotated[str, Form()] = "",
-    theme: Annotated[str, Form()] = "", density: Annotated[str, Form()] = "",
-    shortcuts: Annotated[str, Form()] = "",
-) -> Response:
-    """One button each; kept on this device, because a shop-floor tablet is not an office."""
+def choose(request: Request, form: Annotated[Choice, Form()]) -> Response:
+    """Kept on this device, because a shop-floor tablet is not an office."""
     web: Web = request.app.state.web
     now = preferences(request, web.platform.plant)
     chosen = Preferences(
-        as_language(language) or now.language,
-        theme if theme in THEMES else now.theme,
-        density if density in DENSITIES else now.density,
-        shortcuts if shortcuts in {"on", "off"} else now.shortcuts,
+        as_language(form.language) or now.language,
+        form.theme if form.theme in THEMES else now.theme,
+        form.density if form.density in DENSITIES else now.density,
+        form.shortcuts if form.shortcuts in {"on", "off"} else now.shortcuts,
     )
-    response = RedirectResponse(local(back), 303)
+    response = RedirectResponse(local(form.back), 303)
     response.set_cookie(
-        PREFERENCES, chosen.cookie(), max_age=YEAR, httponly=True, samesite="lax",
+        PREFERENCES,
+        chosen.cookie(),
+        max_age=YEAR,
+        httponly=True,
+        samesite="lax",
         secure=request.url.scheme == "https",
     )
     return response
@@ -117,7 +135,7 @@ def _login(
 ) -> Response:
     web: Web = request.app.state.web
     words = {"next": local(target), "problem": problem, "name": name, "first": web.accounts.empty()}
-    return web.templates.answer(request, "login.html", bare(web, request) | words, status)
+    return web.templates.answer("login.html", bare(web, request) | words, status)
 
 
 def _setup(
@@ -126,8 +144,10 @@ def _setup(
     web: Web = request.app.state.web
     words = bare(web, request)
     words |= {
-        "problem": words["t"](problem) if problem else "", "open": opened, "name": name,
+        "problem": words["t"](problem) if problem else "",
+        "open": opened,
+        "name": name,
         "title": title,
     }
     status = 200 if not problem else 400 if opened else 410
-    return web.templates.answer(request, "setup.html", words, status)
+    return web.templates.answer("setup.html", words, status)

@@ -201,7 +201,9 @@ SIGN_IN = {
         "This link was used or is too old. Restart Isthmus for a new one.",
         "Dieser Link ist benutzt oder zu alt. Ein Neustart gibt einen neuen aus.",
     ),
-    "account.name": Text("Choose a name of 1 to 64 characters.", "Name mit 1 bis 64 Zeichen wählen."),
+    "account.name": Text(
+        "Choose a name of 1 to 64 characters.", "Name mit 1 bis 64 Zeichen wählen."
+    ),
     "account.short": Text(
         "The password needs at least 10 characters.", "Das Passwort braucht mindestens 10 Zeichen."
     ),
@@ -213,7 +215,9 @@ SIGN_IN = {
     "about.package_version": Text("Version", "Version"),
     "about.license": Text("License", "Lizenz"),
     "error.title": Text("That did not work", "Das hat nicht geklappt"),
-    "error.404": Text("There is no such page or place.", "Diese Seite oder diesen Ort gibt es nicht."),
+    "error.404": Text(
+        "There is no such page or place.", "Diese Seite oder diesen Ort gibt es nicht."
+    ),
     "error.403": Text("You may not do this.", "Dafür fehlt Ihnen das Recht."),
     "error.400": Text("The request was not understood.", "Die Anfrage war nicht verständlich."),
     "error.500": Text(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from isthmus.apps.oee.page import Kind, Label, StateInterval, Timeline, TimelineRow
 from isthmus.base.clock import Micros
@@ -10,9 +10,19 @@ from isthmus.web.formats import Formats
 from isthmus.web.i18n import Translator
 
 WORST_LAST: Final[tuple[Kind, ...]] = (
-    "running", "planned", "slow", "setup", "idle", "offline", "unclassified", "stopped",
+    "running",
+    "planned",
+    "slow",
+    "setup",
+    "idle",
+    "offline",
+    "unclassified",
+    "stopped",
 )
 """The same order as in `timeline-layout.js`; a test compares them."""
+
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+"""In the order of a legend: what is normal first."""
 
 COLUMNS: Final = 2000
 """More intervals than a wide screen has pixels are merged here, not in the browser."""
@@ -46,32 +56,46 @@ class TimelineView:
 
 
 def timeline_view(
-    id_: str, timeline: Timeline, labels: Mapping[str, Label], t: Translator, f: Formats, *,
-    density: str = "normal", follow: bool = False, cursor: tuple[Micros, Micros] | None = None,
+    id_: str,
+    timeline: Timeline,
+    labels: Mapping[str, Label],
+    t: Translator,
+    f: Formats,
+    *,
+    density: str = "normal",
+    follow: bool = False,
+    cursor: tuple[Micros, Micros] | None = None,
 ) -> TimelineView:
     """`labels` are the reasons' labels by slug."""
     row_height = ROW_HEIGHT[density]
     intervals = [interval for row in timeline.rows for interval in row.intervals]
     listed = [
         (row.name, interval)
-        for row in timeline.rows for interval in row.intervals if interval.kind != "running"
+        for row in timeline.rows
+        for interval in row.intervals
+        if interval.kind != "running"
     ]
     longest = sorted(listed, key=lambda entry: -entry[1].seconds)[:LONGEST_LISTED]
     kept = {id(interval) for _, interval in longest}
     words = _Words(labels, t)
     json = _json(timeline, words, t, f, row_height, follow=follow) | {
         "label": t(
-            "timeline.summary", machines=len(timeline.rows), intervals=len(intervals),
+            "timeline.summary",
+            machines=len(timeline.rows),
+            intervals=len(intervals),
             span=f.span(timeline.start, timeline.end),
         )
     }
     if cursor:
         json["cursor"] = [round((at - timeline.start) / 1e6, 1) for at in cursor]
     return TimelineView(
-        id_, json, min(len(timeline.rows), MOST_ROWS) * row_height + AXIS_HEIGHT,
+        id_,
+        json,
+        min(len(timeline.rows), MOST_ROWS) * row_height + AXIS_HEIGHT,
         [
             Listed(name, interval, stop_url(interval.stop), words.reason(interval.reason))
-            for name, interval in listed if id(interval) in kept
+            for name, interval in listed
+            if id(interval) in kept
         ],
         len(listed) > LONGEST_LISTED,
     )
@@ -100,9 +124,7 @@ def stop_url(stop: str) -> str:
     return f"/stop/{stop}" if stop else ""
 
 
-def _runs(
-    shown: Sequence[StateInterval | None], start: Micros, step: float
-) -> list[StateInterval]:
+def _runs(shown: Sequence[StateInterval | None], start: Micros, step: float) -> list[StateInterval]:
     runs: list[StateInterval] = []
     for column, interval in enumerate(shown):
         if interval is None:
@@ -147,9 +169,15 @@ def _json(
 ) -> dict[str, Any]:
     rows = [_row(row, timeline, words) for row in timeline.rows]
     return {
-        "start": timeline.start // 1000, "end": timeline.end // 1000, "follow": follow,
-        "zone": timeline.timezone, "language": f.language, "row": row_height, "rows": rows,
-        "reasons": list(words.reasons), "orders": list(words.orders),
+        "start": timeline.start // 1000,
+        "end": timeline.end // 1000,
+        "follow": follow,
+        "zone": timeline.timezone,
+        "language": f.language,
+        "row": row_height,
+        "rows": rows,
+        "reasons": list(words.reasons),
+        "orders": list(words.orders),
         "kinds": {kind: t(f"kind.{kind}") for kind in WORST_LAST},
         "words": {
             key: t.texts[f"timeline.{key}"][0 if t.language == "en" else 1]
@@ -161,11 +189,16 @@ def _json(
 def _row(row: TimelineRow, timeline: Timeline, words: _Words) -> dict[str, Any]:
     intervals = merged(row.intervals, timeline.start, timeline.end)
     return {
-        "machine": row.machine, "name": row.name, "url": stop_url(row.machine),
+        "machine": row.machine,
+        "name": row.name,
+        "url": stop_url(row.machine),
         "intervals": [
             [
-                round((interval.start - timeline.start) / 1e6, 1), round(interval.seconds, 1),
-                interval.kind, interval.stop.rpartition("@")[2], *words.numbers(interval),
+                round((interval.start - timeline.start) / 1e6, 1),
+                round(interval.seconds, 1),
+                interval.kind,
+                interval.stop.rpartition("@")[2],
+                *words.numbers(interval),
             ]
             for interval in intervals
         ],

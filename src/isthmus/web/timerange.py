@@ -1,4 +1,4 @@
-"""The time range of a page, as its URL says it: `shift:2026-11-17:early`, `24h`, `2026-W46`, …"""
+"""The time range of a page, as its URL says it: a shift, `24h`, `2026-W46`, `from..to`."""
 
 import re
 from dataclasses import dataclass
@@ -127,8 +127,12 @@ def _shifts(scope: Scope, lake: Lake, start: Micros, end: Micros) -> list[TimeRa
     ).to_pylist()
     return [
         TimeRange(
-            f"shift:{row['day']}:{row['shift']}", "shift", row["start"], row["end"],
-            row["shift"], row["day"],
+            f"shift:{row['day']}:{row['shift']}",
+            "shift",
+            row["start"],
+            row["end"],
+            row["shift"],
+            row["day"],
         )
         for row in rows
     ]

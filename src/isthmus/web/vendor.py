@@ -1,4 +1,4 @@
-"""Copies the few files we need of the npm packages beside our own; `python -m isthmus.web.vendor`."""
+"""Copies what we need of the npm packages beside our own: `python -m isthmus.web.vendor`."""
 
 import json
 import shutil
@@ -54,12 +54,12 @@ def copy(modules: Path, folder: Path = VENDOR) -> list[Path]:
     """Copy the files from `node_modules`, write `packages.json` for the About page."""
     if not modules.is_dir():
         raise VendorMissingError(f"there is no {modules.name} folder. Run `npm ci` first.")
-    written = []
+    written: list[Path] = []
     for package in PACKAGES:
         target = folder / _folder(package)
         target.mkdir(parents=True, exist_ok=True)
-        for file in (*package.files, package.license):
-            written.append(Path(shutil.copyfile(modules / package.name / file, target / Path(file).name)))
+        wanted = [modules / package.name / file for file in (*package.files, package.license)]
+        written += [Path(shutil.copyfile(file, target / file.name)) for file in wanted]
     facts = [_facts(package, modules) for package in PACKAGES]
     (folder / "packages.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     return written

@@ -71,6 +71,8 @@ class StateTimeline extends HTMLElement {
     this.scheme = matchMedia("(prefers-color-scheme: dark)");
     this.onScheme = () => { this.inks = undefined; this.draw(); };
     this.scheme.addEventListener("change", this.onScheme);
+    this.onMoment = (/** @type {Event} */ event) => { this.moment = /** @type {CustomEvent} */ (event).detail; this.draw(); };
+    document.addEventListener("isthmus:moment", this.onMoment);
     this.forget = onFrame((topic, fields) => this.live(topic, fields));
     this.clock = setInterval(() => this.follow(), 1000);
     this.read();
@@ -79,6 +81,7 @@ class StateTimeline extends HTMLElement {
   disconnectedCallback() {
     this.watchers?.forEach((watcher) => watcher.disconnect());
     this.scheme?.removeEventListener("change", /** @type {() => void} */ (this.onScheme));
+    document.removeEventListener("isthmus:moment", /** @type {(event: Event) => void} */ (this.onMoment));
     this.forget?.();
     clearInterval(this.clock);
   }
@@ -373,7 +376,12 @@ class StateTimeline extends HTMLElement {
   /** What the page is about (a stop) as a frame over all rows. @param {CanvasRenderingContext2D} pen
    *  @param {Record<string, string>} inks @param {number} height */
   paintCursor(pen, inks, height) {
-    if (!this.data?.cursor) return;
+    if (!this.data) return;
+    if (this.moment) {
+      pen.fillStyle = inks.text;
+      pen.fillRect(this.left() + ((this.moment - this.data.start) / 1000 - this.view.start) * this.scale(), 0, 1, height);
+    }
+    if (!this.data.cursor) return;
     const [from, to] = this.data.cursor.map((at) => this.left() + (at - this.view.start) * this.scale());
     pen.strokeStyle = inks.accent;
     pen.lineWidth = 2;

@@ -6,8 +6,16 @@
  * @typedef {{zone: string, language: string, series: Series[], cursor?: [number, number]}} Data
  */
 
-const HEIGHT = 150;
+const HEIGHT = 140;
 const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3], [1, 2], [10, 4]];
+
+const SHEET = new CSSStyleSheet();
+SHEET.replaceSync(`
+  .u-title, .u-legend { font: var(--caption) var(--font) !important; text-align: start !important; padding-inline-start: 64px; }
+  .u-title { font-weight: 600 !important; }
+  .u-legend th { font-weight: 400 !important; }
+  .u-legend tr:first-child { display: none !important; }`);
+document.adoptedStyleSheets.push(SHEET);
 
 class TrendChart extends HTMLElement {
   connectedCallback() {
@@ -58,7 +66,7 @@ class TrendChart extends HTMLElement {
       tzDate: (/** @type {number} */ at) => uPlot.tzDate(new Date(at * 1000), data.zone),
       legend: { live: true },
       axes: [
-        { ...axis, values: (/** @type {any} */ _, /** @type {number[]} */ times) => times.map((at) => clock(at, locale, data.zone)) },
+        { ...axis, size: 30, values: (/** @type {any} */ _, /** @type {number[]} */ times) => times.map((at) => clock(at, locale, data.zone)) },
         { ...axis, size: 64, values: (/** @type {any} */ _, /** @type {number[]} */ values) => values.map((value) => value.toLocaleString(locale)) },
       ],
       series: [
@@ -66,7 +74,10 @@ class TrendChart extends HTMLElement {
         { label, stroke: this.ink("--accent"), width: 1.5, dash: DASHES[index % DASHES.length], points: { show: series.times.length < 60 },
           value: (/** @type {any} */ _, /** @type {number | null} */ value) => (value === null ? "–" : `${value.toLocaleString(locale)} ${series.unit}`) },
       ],
-      hooks: { drawClear: [(/** @type {any} */ plot) => this.shade(plot, data.cursor)] },
+      hooks: {
+        drawClear: [(/** @type {any} */ plot) => this.shade(plot, data.cursor)],
+        setCursor: [(/** @type {any} */ plot) => index === 0 && this.tell(plot)],
+      },
     }, [series.times, series.values], this.panes);
   }
 
@@ -76,6 +87,12 @@ class TrendChart extends HTMLElement {
     const [from, to] = span.map((at) => plot.valToPos(at, "x", true));
     plot.ctx.fillStyle = this.ink("--selected");
     plot.ctx.fillRect(from, plot.bbox.top, to - from, plot.bbox.height);
+  }
+
+  /** The state strip above shows the same moment. @param {any} plot */
+  tell(plot) {
+    const at = plot.cursor.left >= 0 ? plot.posToVal(plot.cursor.left, "x") * 1000 : null;
+    document.dispatchEvent(new CustomEvent("isthmus:moment", { detail: at }));
   }
 
   /** A colour of the tokens as this theme resolves it. @param {string} name */

@@ -1,9 +1,11 @@
-"""Live line: what stands now, since when and why; a reason in one tap, and ten seconds to undo it."""
+"""Live line: what stands now, since when and why; a reason in one tap."""
 
+import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from isthmus.apps.oee.page import LiveMachine, live, live_page
+from isthmus.apps.oee.page import LiveMachine, live_page
+from isthmus.apps.oee.page_live import live
 from isthmus.web.i18n import Text, merged
 from isthmus.web.page import Ask, Page
 from isthmus.web.pages.reason import TEXTS as REASON_TEXTS
@@ -11,7 +13,7 @@ from isthmus.web.pages.reason import for_reasons, router
 from isthmus.web.pages.words import reason_labels, state_label
 from isthmus.web.platform import Platform
 from isthmus.web.shell import shift_label
-from isthmus.web.timeline import WORST_LAST, stop_url, timeline_view
+from isthmus.web.timeline import KINDS, stop_url, timeline_view
 
 TEXTS = {
     "live.title": Text("Live line", "Linie live"),
@@ -21,7 +23,6 @@ TEXTS = {
     "live.left": Text("{value} left", "noch {value}"),
     "live.pace": Text("Pace", "Tempo"),
     "live.parts": Text("{produced} of {target} parts", "{produced} von {target} Teilen"),
-    "live.unclassified": Text("{value} unclassified", "{value} ohne Grund"),
     "live.normal": Text("{n} machines running normally", "{n} Maschinen laufen normal"),
     "live.normal.one": Text("1 machine running normally", "1 Maschine läuft normal"),
     "live.all_normal": Text("All machines run normally.", "Alle Maschinen laufen normal."),
@@ -30,7 +31,6 @@ TEXTS = {
     "live.no_order": Text("No order", "Kein Auftrag"),
     "live.late": Text("late by {value}", "zu spät um {value}"),
     "live.due": Text("due {value}", "fällig {value}"),
-    "live.finish": Text("ready {value}", "fertig {value}"),
     "live.ready": Text("Ready", "Fertig"),
     "live.orders": Text("Orders", "Aufträge"),
     "live.earlier": Text("{n} earlier stops without reason", "{n} frühere Stopps ohne Grund"),
@@ -54,9 +54,9 @@ def show(ask: Ask) -> Mapping[str, Any]:
         "timeline_data": timeline_view(
             "states", model.timeline, reason_labels(plant), ask.t, ask.f, follow=True
         ),
-        "kinds": WORST_LAST,
+        "kinds": KINDS,
         "words": _words(ask),
-        "state": lambda name: state_label(plant, ask.t, name),
+        "state": lambda machine: state_label(plant, ask.t, machine.state or machine.kind),
         "shift": shift_label(ask.t, model.shift.shift) if model.shift else "",
         "stop_url": stop_url,
         **for_reasons(ask),
@@ -65,16 +65,26 @@ def show(ask: Ask) -> Mapping[str, Any]:
 
 def live_fields(platform: Platform, machines: Sequence[str]) -> list[tuple[str, Fields]]:
     """What the hub publishes: one topic per machine that somebody watches."""
-    plant = platform.plant
-    known = [machine for machine in machines if machine in plant.machines]
-    found = live(platform.lake.query, plant, known, now=platform.clock.now())
-    return [(f"machine:{machine.machine}", _fields(machine)) for machine in found]
+    known = [machine for machine in machines if machine in platform.plant.machines]
+    if not known:
+        return []
+    scope = posixpath.commonpath(known)
+    found = live(platform.lake.query, platform.plant, scope, now=platform.clock.now())
+    return [
+        (f"machine:{machine.machine}", _fields(machine))
+        for machine in found
+        if machine.machine in known
+    ]
 
 
 def _fields(machine: LiveMachine) -> Fields:
     return {
-        "kind": machine.kind, "state": machine.state or "", "since": machine.since // 1000,
-        "stop": machine.stop, "produced": machine.produced, "target": machine.target,
+        "kind": machine.kind,
+        "state": machine.state or machine.kind,
+        "since": machine.since // 1000,
+        "stop": machine.stop,
+        "produced": machine.produced,
+        "target": machine.target,
         "progress": machine.order.progress if machine.order else None,
         "reason": machine.reason,
     }
@@ -84,13 +94,22 @@ def _words(ask: Ask) -> Mapping[str, str]:
     plant, t = ask.platform.plant, ask.t
     states = {
         name: state_label(plant, t, name)
-        for system in plant.code_systems.values() for name in system.values
+        for system in plant.code_systems.values()
+        for name in system.values
     }
     reasons = {slug: t.label(label, slug) for slug, label in reason_labels(plant).items()}
-    return states | reasons
+    kinds = {kind: t(f"kind.{kind}") for kind in KINDS}
+    return kinds | states | reasons
 
 
 LIVE = Page(
-    "live", "operate", "live", show, merged(TEXTS, REASON_TEXTS), default_range="", live=True, compares=False,
+    "live",
+    "operate",
+    "live",
+    show,
+    merged(TEXTS, REASON_TEXTS),
+    default_range="",
+    live=True,
+    compares=False,
     router=router,
 )

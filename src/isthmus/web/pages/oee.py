@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from isthmus.apps.oee.page import Label, OeePage, ShiftGrid, oee_page
+from isthmus.apps.oee.page import Label, OeePage, ShiftGrid, ShiftSpan, oee_page
 from isthmus.web.i18n import Text
 from isthmus.web.page import Ask, Page
-from isthmus.web.pages.words import reason_labels
-from isthmus.web.shell import shift_label
-from isthmus.web.timeline import WORST_LAST, stop_url, timeline_view
+from isthmus.web.pages.words import reason_labels, state_label
+from isthmus.web.timeline import KINDS, stop_url, timeline_view
 
 TEXTS = {
     "oee.title": Text("OEE & losses", "OEE & Verluste"),
@@ -55,21 +54,28 @@ TEXTS = {
     "stops.of": Text("Stops: {reason}", "Stopps: {reason}"),
 }
 
+SHIFTS = 8
 GROUPINGS = ("machine", "line", "shift", "day", "order", "material")
 
 
 def show(ask: Ask) -> Mapping[str, Any]:
     by = ask.view.by if ask.view.by in GROUPINGS else "machine"
     model = oee_page(
-        ask.platform.lake.query, ask.platform.plant, ask.scope.path, ask.range.start, ask.range.end,
-        compare=(ask.before.start, ask.before.end) if ask.before else None, by=by, now=ask.now,
+        ask.platform.lake.query,
+        ask.platform.plant,
+        ask.scope.path,
+        ask.range.start,
+        ask.range.end,
+        compare=(ask.before.start, ask.before.end) if ask.before else None,
+        by=by,
+        now=ask.now,
     )
     labels = reason_labels(ask.platform.plant)
     chosen = ask.view.sel.removeprefix("reason:") if ask.view.sel.startswith("reason:") else ""
     return {
         "model": model,
         "timeline_data": timeline_view("states", model.timeline, labels, ask.t, ask.f),
-        "kinds": [kind for kind in WORST_LAST if _shown(model, kind)],
+        "kinds": [kind for kind in KINDS if _shown(model, kind)],
         "peak": _peak(model),
         "by": by,
         "groupings": GROUPINGS,
@@ -80,7 +86,7 @@ def show(ask: Ask) -> Mapping[str, Any]:
         "group_label": lambda row: row.name or row.group,
         "stops": [stop for stop in model.stops if not chosen or _about(stop, chosen)],
         "pareto_label": lambda row: _reason_label(ask, labels, row.reason),
-        "grid_label": lambda column: f"{shift_label(ask.t, column.shift)} {column.day[5:]}",
+        "grid_label": lambda column: (_short_shift(ask, column), ask.f.date(column.day)),
         "grid": _latest(model.grid),
         "stop_url": stop_url,
     }
@@ -105,15 +111,24 @@ def _about(stop: Any, reason: str) -> bool:
 
 
 def _reason_label(ask: Ask, labels: Mapping[str, Label], reason: str) -> str:
-    key = f"reason.{reason}"
-    return ask.t(key) if key in ask.t.texts else ask.t.label(labels.get(reason, {}), reason)
+    """A reason people gave, ours for what needs none, else the state the machine named itself."""
+    if f"reason.{reason}" in ask.t.texts:
+        return ask.t(f"reason.{reason}")
+    if reason in labels:
+        return ask.t.label(labels[reason], reason)
+    return state_label(ask.platform.plant, ask.t, reason)
+
+
+def _short_shift(ask: Ask, column: ShiftSpan) -> str:
+    key = f"shift.{column.shift}"
+    return ask.t(key) if key in ask.t.texts else column.shift
 
 
 def _latest(grid: ShiftGrid) -> ShiftGrid:
-    """The last ten shifts: more columns are not readable."""
+    """The last shifts: more columns are not readable."""
     return ShiftGrid(
-        grid.columns[-10:],
-        tuple(type(row)(row.scope, row.name, row.cells[-10:]) for row in grid.rows),
+        grid.columns[-SHIFTS:],
+        tuple(type(row)(row.scope, row.name, row.cells[-SHIFTS:]) for row in grid.rows),
     )
 
 

@@ -35,8 +35,13 @@ MOST_ALERTS = 6
 
 def show(ask: Ask) -> Mapping[str, Any]:
     model = overview_page(
-        ask.platform.lake.query, ask.platform.plant, ask.scope.path, ask.range.start, ask.range.end,
-        compare=(ask.before.start, ask.before.end) if ask.before else None, now=ask.now,
+        ask.platform.lake.query,
+        ask.platform.plant,
+        ask.scope.path,
+        ask.range.start,
+        ask.range.end,
+        compare=(ask.before.start, ask.before.end) if ask.before else None,
+        now=ask.now,
     )
     return {
         "model": model,
@@ -52,7 +57,9 @@ def _loss_keys(model: OverviewPage) -> list[tuple[str, str]]:
     """Losses that have a colour in the stacked bars, in the order of the waterfall."""
     keys = {
         step.key: step.kind or "total"
-        for place in model.losses for step in place.steps if not step.total and step.seconds
+        for place in model.losses
+        for step in place.steps
+        if not step.total and step.seconds
     }
     return list(keys.items())
 

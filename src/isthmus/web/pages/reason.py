@@ -27,7 +27,8 @@ TEXTS = {
         "Gründe geben Bediener an; Ihre Rolle sieht nur zu.",
     ),
     "reason.none": Text(
-        "No reason in the model fits this machine.", "Kein Grund im Modell passt zu dieser Maschine."
+        "No reason in the model fits this machine.",
+        "Kein Grund im Modell passt zu dieser Maschine.",
     ),
 }
 
@@ -54,9 +55,12 @@ def undo_of(ask: Ask) -> Undo | None:
     id_ = ask.params.get("undo", "")
     # A second more than the bar shows: the tap may have come just before it went away.
     since = ask.now - int((UNDO_SECONDS + 1) * SECOND * ask.platform.clock.speed)
-    found = id_ and ask.platform.lake.query(
-        _GIVEN, {"id": id_, "author": ask.user.name, "since": to_datetime(since)}
-    ).to_pylist()
+    found = (
+        id_
+        and ask.platform.lake.query(
+            _GIVEN, {"id": id_, "author": ask.user.name, "since": to_datetime(since)}
+        ).to_pylist()
+    )
     if not found:
         return None
     machine = ask.platform.plant.machines[found[0]["machine"]]
@@ -82,7 +86,10 @@ Operator = Annotated[User, Depends(Requires("operator"))]
 
 @router.post("/reason")
 async def give_reason(
-    request: Request, user: Operator, stop: Annotated[str, Form()], reason: Annotated[str, Form()],
+    request: Request,
+    user: Operator,
+    stop: Annotated[str, Form()],
+    reason: Annotated[str, Form()],
     back: Annotated[str, Form()],
 ) -> RedirectResponse:
     """The reason is durable, and in every query, when this answers."""

@@ -15,8 +15,6 @@ from isthmus.web.timeline import stop_url, timeline_view
 TEXTS = {
     "stop.title": Text("Stop", "Stopp"),
     "stop.facts": Text("The stop", "Der Stopp"),
-    "stop.from": Text("From", "Von"),
-    "stop.to": Text("To", "Bis"),
     "stop.still": Text("still standing", "steht noch"),
     "stop.length": Text("Planned time lost", "Verlorene geplante Zeit"),
     "stop.state": Text("State", "Zustand"),
@@ -45,11 +43,15 @@ def show(ask: Ask) -> Mapping[str, Any]:
         "stop": stop,
         "seconds": (end - stop.start) / 1e6,
         "timeline_data": timeline_view(
-            "around", model.around, reason_labels(ask.platform.plant), ask.t, ask.f,
+            "around",
+            model.around,
+            reason_labels(ask.platform.plant),
+            ask.t,
+            ask.f,
             cursor=(stop.start, end),
         ),
         "trends": _trends(model, ask, (stop.start, end)),
-        "state": state_label(ask.platform.plant, ask.t, stop.state),
+        "state": state_label(ask.platform.plant, ask.t, stop.state or "offline"),
         "stop_url": stop_url,
         **for_reasons(ask),
     }
@@ -57,20 +59,31 @@ def show(ask: Ask) -> Mapping[str, Any]:
 
 def _trends(model: StopPage, ask: Ask, cursor: tuple[int, int]) -> Mapping[str, Any]:
     return {
-        "zone": model.timezone, "language": ask.f.language,
+        "zone": model.timezone,
+        "language": ask.f.language,
         "cursor": [at / 1e6 for at in cursor],
-        "series": [_series(series) for series in model.trends],
+        "series": [_series(series, ask) for series in model.trends],
     }
 
 
-def _series(series: TrendSeries) -> Mapping[str, Any]:
+def _series(series: TrendSeries, ask: Ask) -> Mapping[str, Any]:
     return {
-        "label": f"{series.block}.{series.field}", "unit": series.unit,
+        "label": f"{series.block}.{series.field}",
+        "unit": ask.f.unit(series.unit),
         "times": [at / 1e6 for at, _ in series.points],
         "values": [value for _, value in series.points],
     }
 
 
 STOP = Page(
-    "stop", "improve", "oee", show, TEXTS, default_range="", live=True, compares=False, listed=False, crumbs_to="oee",
+    "stop",
+    "improve",
+    "oee",
+    show,
+    TEXTS,
+    default_range="",
+    live=True,
+    compares=False,
+    listed=False,
+    crumbs_to="oee",
 )
