@@ -14,6 +14,7 @@ from typing import Final
 
 import pyarrow as pa
 from deltalake import DeltaTable, PostCommitHookProperties, WriterProperties
+from deltalake.exceptions import CommitFailedError
 
 from isthmus.data import delta
 from isthmus.flow.disk import sync
@@ -35,6 +36,8 @@ class Maintained:
     files_after: int
     checkpoint: bool
     deleted: int
+    overtaken: bool = False
+    """Somebody replaced rows of a partition meanwhile: it is compacted next time."""
 
 
 class MaintenanceError(Exception):
@@ -61,11 +64,17 @@ def maintain(folder: Path, *, many_files: int = MANY_FILES) -> Maintained:
     """Compact partitions with many files, set a checkpoint, delete what expired; all synced."""
     table = delta.open_table(folder)
     before = len(table.file_uris())
+    overtaken = False
     for site, date in _crowded(table, many_files):
-        _compact(table, folder, site, date)
+        try:
+            _compact(table, folder, site, date)
+        except CommitFailedError:
+            overtaken = True
+            table.update_incremental()
     checkpoint = _checkpoint(table, folder)
     deleted = table.vacuum(retention_hours=_KEEP_HOURS, dry_run=False)
-    return Maintained(folder.name, before, len(table.file_uris()), checkpoint, len(deleted))
+    after = len(table.file_uris())
+    return Maintained(folder.name, before, after, checkpoint, len(deleted), overtaken)
 
 
 def _crowded(table: DeltaTable, many: int) -> list[tuple[str, str]]:
