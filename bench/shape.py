@@ -95,21 +95,24 @@ def measure(size: int) -> dict[str, float]:
     seed = random.Random(1)  # noqa: S311
     count = max(8, 40_000 // size)
     parcels = [parcel(source, size, n * size, seed) for n in range(count)]
-    took, state = [], None
+    took, busy, state = [], [], None
     end = time.perf_counter() + SECONDS
     while time.perf_counter() < end:
         state = None
         for table in parcels:
-            before = time.perf_counter()
+            before, cpu = time.perf_counter(), time.thread_time()
             shaped: Shaped = shape(table, mapping, state, now=START)
             took.append(time.perf_counter() - before)
+            busy.append(time.thread_time() - cpu)
             state = shaped.state
             assert not shaped.quarantined
     took.sort()
+    busy.sort()
     median = took[len(took) // 2]
     return {
         "samples_per_parcel": size,
         "samples_per_second": round(size / median),
+        "samples_per_cpu_second": round(size / busy[len(busy) // 2]),
         "median_ms": round(median * 1e3, 3),
         "p99_ms": round(took[int(len(took) * 0.99)] * 1e3, 3),
     }

@@ -23,6 +23,16 @@ def case(*branches: tuple[Column, Any], default: Any) -> Column:
     return pc.case_when(conditions, *(value for _, value in branches), default)
 
 
+def equals(column: Column, value: int) -> Column:
+    """Compared in the column's own type: a bare Python number would widen the column first."""
+    return pc.equal(column, pa.scalar(int(value), column.type))
+
+
+def below(column: Column, value: int) -> Column:
+    """As `equals`."""
+    return pc.less(column, pa.scalar(int(value), column.type))
+
+
 def shifted(column: Column) -> Column:
     """Each value one place later; the first is null."""
     return pa.concat_arrays([pa.nulls(min(1, len(column)), column.type), column[:-1]])

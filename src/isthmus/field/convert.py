@@ -11,7 +11,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from isthmus.field.columns import Column, case, split, with_columns
+from isthmus.field.columns import Column, below, case, equals, split, with_columns
 from isthmus.field.mapping import Kind, Mapping
 from isthmus.field.quarantine import AHEAD, EARLIEST, Why
 from isthmus.flow.parcel import BAD
@@ -19,6 +19,7 @@ from isthmus.flow.parcel import BAD
 BAD_DECODING: Final = 0x8007_0000
 BAD_GRADE: Final = 2
 
+_WORST = pa.scalar(BAD_GRADE, pa.uint32())
 _INT64 = 2.0**63
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _INTEGER = re.compile(r"[+-]?\d{1,19}")
@@ -38,7 +39,7 @@ def graded(samples: pa.RecordBatch) -> pa.RecordBatch:
     ahead = pc.greater(pc.subtract(time, received), AHEAD)
     present = pc.or_(pc.is_valid(number), pc.is_valid(text))
     why = case(
-        (pc.and_(pc.equal(quality, BAD_DECODING), pc.is_valid(text)), _code(Why.UNDECODABLE)),
+        (pc.and_(equals(quality, BAD_DECODING), pc.is_valid(text)), _code(Why.UNDECODABLE)),
         (bad, _code(Why.FINE)),
         (unset, _code(Why.CLOCK_NOT_SET)),
         (ahead, _code(Why.IN_THE_FUTURE)),
@@ -49,7 +50,7 @@ def graded(samples: pa.RecordBatch) -> pa.RecordBatch:
         time = pc.if_else(pc.and_(bad, pc.or_(unset, ahead)), received, time)
         number = pc.if_else(bad, pa.scalar(None, pa.float64()), number)
         text = pc.if_else(bad, pa.scalar(None, pa.string()), text)
-    grade = pc.min_element_wise(pc.shift_right(quality, pa.scalar(30, pa.uint32())), BAD_GRADE)
+    grade = pc.min_element_wise(pc.shift_right(quality, pa.scalar(30, pa.uint32())), _WORST)
     return with_columns(
         samples, time=time, number=number, text=text, grade=grade.cast(pa.int16()), why=why
     )
@@ -59,8 +60,8 @@ def converted(entries: pa.RecordBatch, mapping: Mapping) -> tuple[pa.RecordBatch
     """Every entry with its value, and the pool that positions in `whole` point into."""
     kind = mapping.kind.take(entries["field"])
     entries = entries.append_column("kind", kind)
-    numeric, other = split(entries, pc.less_equal(kind, Kind.COUNTER))
-    codes, texts = split(other, pc.equal(other["kind"], Kind.CODE))
+    numeric, other = split(entries, below(kind, Kind.CODE))
+    codes, texts = split(other, equals(other["kind"], Kind.CODE))
     parts, pool = [], mapping.names
     if numeric.num_rows:
         parts.append(_numbers(numeric, mapping))
@@ -85,7 +86,7 @@ def _code(why: Why) -> pa.Scalar:
 
 
 def _usable(entries: pa.RecordBatch) -> Column:
-    return pc.and_(pc.equal(entries["why"], 0), pc.less(entries["grade"], BAD_GRADE))
+    return pc.and_(equals(entries["why"], 0), below(entries["grade"], BAD_GRADE))
 
 
 def _numbers(entries: pa.RecordBatch, mapping: Mapping) -> pa.RecordBatch:
@@ -107,7 +108,7 @@ def _read_numbers(entries: pa.RecordBatch) -> tuple[Column, Column | None]:
     if text.null_count == len(text):
         return number, None
     words = text.to_pylist()
-    truth = pc.equal(entries["kind"], Kind.BOOLEAN).to_pylist()
+    truth = equals(entries["kind"], Kind.BOOLEAN).to_pylist()
     read = [_number(word, boolean) for word, boolean in zip(words, truth, strict=True)]
     return (
         pc.coalesce(number, pa.array(read, pa.float64())),
@@ -132,8 +133,8 @@ def _integer(word: str | None) -> int | None:
 def _judge_numbers(entries: pa.RecordBatch, rounded: Column, mapping: Mapping) -> Column:
     field, kind, amount = entries["field"], entries["kind"], entries["amount"]
     missing = pc.is_null(amount)
-    boolean = pc.equal(kind, Kind.BOOLEAN)
-    integral = pc.not_equal(kind, Kind.NUMBER)
+    boolean = equals(kind, Kind.BOOLEAN)
+    integral = pc.invert(equals(kind, Kind.NUMBER))
     magnitude = pc.abs(amount)
     tolerance = pc.multiply(mapping.tolerance.take(field), pc.max_element_wise(magnitude, 1.0))
     broken = pc.greater(pc.abs(pc.subtract(amount, rounded)), tolerance)
@@ -155,7 +156,7 @@ def _judge_numbers(entries: pa.RecordBatch, rounded: Column, mapping: Mapping) -
 def _codes(entries: pa.RecordBatch, mapping: Mapping) -> pa.RecordBatch:
     table = mapping.table.take(entries["field"])
     used = table.unique().to_pylist()
-    parts = [_named(entries.filter(pc.equal(table, number)), mapping, number) for number in used]
+    parts = [_named(entries.filter(equals(table, number)), mapping, number) for number in used]
     return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from isthmus.field.carried import Carried, Reading
-from isthmus.field.columns import Column, case, shifted, split, with_columns
+from isthmus.field.columns import Column, case, equals, shifted, split, with_columns
 from isthmus.field.mapping import Mapping
 from isthmus.field.quarantine import Why
 from isthmus.model.plant import FieldMap
@@ -44,7 +44,7 @@ def counted(entries: pa.RecordBatch, mapping: Mapping, carried: Carried) -> Coun
     kept = increments.filter(pc.invert(pc.is_in(ordered["field"], value_set=walked)))
     parts, late = [with_columns(regular, whole=kept)], []
     for number in walked.to_pylist():
-        one = _walked(odd.filter(pc.equal(odd["field"], number)), number, mapping, carried)
+        one = _walked(odd.filter(equals(odd["field"], number)), number, mapping, carried)
         parts.append(one.entries)
         late += one.out_of_order
     return Counted(pa.concat_batches(parts), late)

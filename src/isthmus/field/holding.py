@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from isthmus.base.clock import Micros
 from isthmus.field.carried import Carried, Held
+from isthmus.field.columns import equals
 from isthmus.field.convert import BAD_GRADE
 from isthmus.field.mapping import Mapping
 
@@ -32,7 +33,7 @@ class States:
     ) -> pa.Array:
         """The column, filled where only others are bad; `carried` gets the last states."""
         changes = self._changes()
-        doubtful = set(pc.indices_nonzero(pc.equal(quality, BAD_GRADE)).to_pylist())
+        doubtful = set(pc.indices_nonzero(equals(quality, BAD_GRADE)).to_pylist())
         doubtful -= set(self.told["row"].to_pylist()) if doubtful else set()
         if doubtful:
             filled = cells.to_pylist()

@@ -141,6 +141,11 @@ class Mapping:
     blocks: tuple[BlockLayout, ...]
     derived: tuple[DerivedState, ...]
 
+    @cached_property
+    def widest(self) -> int:
+        """Columns of the block that has most."""
+        return max((len(block.columns) for block in self.blocks), default=1)
+
     @classmethod
     def of(cls, source: Source, plant: Plant) -> "Mapping":
         everything = [m for path in source.machines for m in plant.machines[path].maps]

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from isthmus.base.clock import Micros
 from isthmus.field.carried import Carried
-from isthmus.field.columns import single, with_columns
+from isthmus.field.columns import equals, single, with_columns
 from isthmus.field.holding import States
 from isthmus.field.mapping import ARROW_TYPES, BlockLayout, Column, Mapping, layout
 from isthmus.field.rules import StateChange
@@ -95,20 +95,25 @@ def _told(entries: pa.RecordBatch, making: Making) -> Iterator[tuple[str, pa.Tab
 
 
 def _frame(entries: pa.RecordBatch, row: pa.Array, height: int, mapping: Mapping) -> _Frame:
-    sums = pa.table(
-        [row, entries["received"], entries["taken"], entries["grade"]],
-        names=["row", "received", "taken", "grade"],
-    ).group_by("row", use_threads=False).aggregate(
-        [("received", "max"), ("taken", "sum"), ("grade", "max")]
-    )  # fmt: skip
     machine = mapping.machine.take(entries["field"])
     return _Frame(
         machine=pc.scatter(machine, row, max_index=height - 1),
         time=pc.scatter(entries["time"], row, max_index=height - 1),
-        received=single(sums["received_max"]),
-        taken=single(sums["taken_sum"]).cast(pa.int32()),
-        grade=single(sums["grade_max"]),
+        received=pc.scatter(entries["received"], row, max_index=height - 1),
+        taken=_summed(row, entries["taken"], "sum").cast(pa.int32()),
+        grade=_worst(row, entries["grade"], height),
     )
+
+
+def _summed(row: pa.Array, values: pa.Array, how: str) -> pa.Array:
+    grouped = pa.table([row, values], names=["row", "value"]).group_by("row", use_threads=False)
+    return single(grouped.aggregate([("value", how)])[f"value_{how}"])
+
+
+def _worst(row: pa.Array, grade: pa.Array, height: int) -> pa.Array:
+    if not pc.max(grade).as_py():
+        return pa.repeat(pa.scalar(0, grade.type), height)
+    return _summed(row, grade, "max")
 
 
 def _row_of(entries: pa.RecordBatch, mapping: Mapping) -> tuple[pa.Array, int]:
@@ -118,17 +123,21 @@ def _row_of(entries: pa.RecordBatch, mapping: Mapping) -> tuple[pa.Array, int]:
     is much faster than three columns; it wraps around, but two keys of one parcel could only meet
     if its times were decades apart.
     """
-    times = pc.multiply(entries["time"], len(mapping.maps))
     place = mapping.place.take(entries["field"])
-    rows = pc.add(times, place).dictionary_encode()
-    cells = pc.add(times, entries["field"])
-    if pc.count_distinct(cells).as_py() == len(cells):
-        return rows.indices, len(rows.dictionary)
-    told: Counter[int] = Counter()
+    rows = pc.add(pc.multiply(entries["time"], len(mapping.maps)), place).dictionary_encode()
+    height = len(rows.dictionary)
+    columns = mapping.widest
+    cells = pc.add(
+        pc.multiply(rows.indices.cast(pa.int64()), columns), mapping.column.take(entries["field"])
+    )
+    told = pc.scatter(cells, cells, max_index=height * columns - 1)
+    if len(told) - told.null_count == len(cells):
+        return rows.indices, height
+    met: Counter[int] = Counter()
     again = []
     for cell in cells.to_pylist():
-        again.append(told[cell])
-        told[cell] += 1
+        again.append(met[cell])
+        met[cell] += 1
     numbered = pc.add(pc.multiply(rows.indices.cast(pa.int64()), max(again) + 1), pa.array(again))
     rows = numbered.dictionary_encode()
     return rows.indices, len(rows.dictionary)
@@ -140,7 +149,7 @@ def _block_table(
     column_of = making.mapping.column.take(entries["field"])
     own = []
     for number, column in enumerate(block.columns):
-        told = pc.equal(column_of, number)
+        told = equals(column_of, number)
         cells = _cells(entries, told, column, making.pool, len(frame))
         if column.name in block.holds:
             path = f"{block.name}.{column.name}"

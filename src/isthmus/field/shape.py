@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from isthmus.base.clock import HOUR, MINUTE, Micros
 from isthmus.field.carried import Carried, Held, Pulses, StateError, decode, encode
-from isthmus.field.columns import Column, single, split, with_columns
+from isthmus.field.columns import Column, below, equals, single, split, with_columns
 from isthmus.field.convert import BAD_GRADE, converted, graded, no_entries
 from isthmus.field.counters import counted
 from isthmus.field.mapping import Kind, Mapping
@@ -112,7 +112,7 @@ def _shape_hour(
         return Shaped(counts=_counts(_Hour(hour, tags, mapping.source), checked, [], []))
     entries, pool = converted(entries, mapping)
     entries, out_of_order = _count_up(entries, mapping, carried)
-    fine, broken = split(entries, pc.equal(entries["why"], 0))
+    fine, broken = split(entries, equals(entries["why"], 0))
     fine = _first_values(fine, mapping, carried)
     derived = _derived_changes(fine, mapping, carried)
     lost = _lost(broken, fine)
@@ -141,8 +141,8 @@ def _entries(samples: pa.RecordBatch, mapping: Mapping) -> pa.RecordBatch:
 def _count_up(
     entries: pa.RecordBatch, mapping: Mapping, carried: Carried
 ) -> tuple[pa.RecordBatch, list[int]]:
-    usable = pc.and_(pc.equal(entries["why"], 0), pc.less(entries["grade"], BAD_GRADE))
-    counter = pc.equal(mapping.kind.take(entries["field"]), Kind.COUNTER)
+    usable = pc.and_(equals(entries["why"], 0), below(entries["grade"], BAD_GRADE))
+    counter = equals(mapping.kind.take(entries["field"]), Kind.COUNTER)
     readings, others = split(entries, pc.and_(usable, counter))
     if not readings.num_rows:
         return entries, []
@@ -231,46 +231,44 @@ def _counts(
     of: _Hour, samples: pa.RecordBatch, lost: list[int], out_of_order: list[int]
 ) -> list[Count]:
     late = pc.greater(pc.subtract(samples["received"], samples["time"]), LATE)
-    fates = pa.table(
-        {
-            "tag": samples["tag"],
-            "good": pc.equal(samples["grade"], 0),
-            "uncertain": pc.equal(samples["grade"], 1),
-            "unmapped": samples["position"].is_null(),
-            "quarantined": _among(lost, samples),
-            "late": pc.or_(late, _among(out_of_order, samples)),
-        }
-    )
-    sums = [(name, "sum") for name in fates.column_names[1:]]
-    per_tag = fates.group_by("tag", use_threads=False).aggregate([("tag", "count"), *sums])
-    columns = (
-        per_tag[name].to_pylist()
-        for name in ("tag", "tag_count", "good_sum", "uncertain_sum", "unmapped_sum",
-                     "quarantined_sum", "late_sum")
-    )  # fmt: skip
+    if out_of_order:
+        late = pc.or_(late, _among(out_of_order, samples))
+    tag = samples["tag"]
+    received = _tally(tag, None)
+    uncertain = _tally(tag, equals(samples["grade"], 1))
+    bad = _tally(tag, equals(samples["grade"], BAD_GRADE))
+    unmapped = _tally(tag, samples["position"].is_null())
+    quarantined = _tally(tag, _among(lost, samples)) if lost else {}
+    delayed = _tally(tag, late)
     return [
         Count(
             source=of.source,
             tag=of.tags[tag],
             hour=of.hour,
-            received=received,
-            good=good,
-            uncertain=uncertain,
-            bad=received - good - uncertain,
-            unmapped=unmapped,
-            quarantined=quarantined,
-            late=late,
-            shaped=received - unmapped - quarantined,
+            received=count,
+            good=count - uncertain.get(tag, 0) - bad.get(tag, 0),
+            uncertain=uncertain.get(tag, 0),
+            bad=bad.get(tag, 0),
+            unmapped=unmapped.get(tag, 0),
+            quarantined=quarantined.get(tag, 0),
+            late=delayed.get(tag, 0),
+            shaped=count - unmapped.get(tag, 0) - quarantined.get(tag, 0),
         )
-        for tag, received, good, uncertain, unmapped, quarantined, late in zip(
-            *columns, strict=True
-        )
+        for tag, count in received.items()
     ]
 
 
+def _tally(tags: Column, chosen: Column | None) -> dict[int, int]:
+    """How many of the chosen samples each tag has; most parcels have none of most kinds."""
+    if chosen is not None:
+        if not pc.any(chosen).as_py():
+            return {}
+        tags = tags.filter(chosen)
+    counts = pc.value_counts(tags)
+    return dict(zip(*(column.to_pylist() for column in counts.flatten()), strict=True))
+
+
 def _among(chosen: list[int], samples: pa.RecordBatch) -> Column:
-    if not chosen:
-        return pa.repeat(pa.scalar(False), samples.num_rows)  # noqa: FBT003
     return pc.is_in(samples["sample"], value_set=pa.array(chosen, pa.int64()))
 
 
