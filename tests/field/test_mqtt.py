@@ -37,9 +37,11 @@ from isthmus.testing.mosquitto import (
     Mosquitto,
     free_port,
     needs_mosquitto,
+    publish,
     with_passwords,
     with_subscriptions_only_to,
 )
+from isthmus.testing.sim.broker import Broker
 from isthmus.testing.tcp_proxy import TcpProxy
 
 pytestmark = [pytest.mark.peer, needs_mosquitto]
@@ -56,11 +58,11 @@ async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
     await broker.stop()
 
 
-def source(broker: Mosquitto, **options: Any) -> MqttSource:
+def source(broker: Mosquitto | Broker, **options: Any) -> MqttSource:
     return MqttSource(host="127.0.0.1", port=broker.port, first_value=0.2, timeout=2.0, **options)
 
 
-def connector(broker: Mosquitto, *tags: str, **options: Any) -> MqttConnector:
+def connector(broker: Mosquitto | Broker, *tags: str, **options: Any) -> MqttConnector:
     return MqttConnector("cell-1", source(broker, **options), tags, SystemClock())
 
 
@@ -170,7 +172,31 @@ async def test_what_came_while_we_were_down_is_delivered(broker: Mosquitto) -> N
         assert await values_of(after, TEMP, 50) == list(range(50))
 
 
-@pytest.mark.parametrize("protocol", ["3.1.1", "5"])
+async def test_a_broker_that_knows_only_3_1_1_is_spoken_to_in_3_1_1(tmp_path: Path) -> None:
+    """NATS's gateway refuses MQTT 5."""
+    broker = Broker(free_port(), tmp_path)
+    await broker.start()
+    try:
+        await publish(broker.port, (TEMP, "20"), retain=True)
+        async with opened(connector(broker, TEMP)) as mqtt:
+            assert await values_of(mqtt, TEMP, 1) == [20]
+        with pytest.raises(Refused, match="protocol version"):
+            async with opened(connector(broker, TEMP, protocol="5")):
+                pass
+    finally:
+        await broker.stop()
+
+
+async def test_a_burst_comes_whole_before_anything_is_acknowledged(broker: Mosquitto) -> None:
+    """Else a fast source would wait for each of our writes to disk."""
+    async with opened(connector(broker, TEMP)) as mqtt:
+        await read_for(mqtt, 0.3)
+        await broker.publish(*[(TEMP, str(number)) for number in range(500)])
+        rows = await read_unacknowledged(mqtt, 500)
+    assert [row["number"] for row in rows] == list(range(500))
+
+
+@pytest.mark.parametrize("protocol", ["auto", "3.1.1", "5"])
 async def test_both_protocol_versions_keep_a_session(broker: Mosquitto, protocol: str) -> None:
     async with opened(connector(broker, TEMP, protocol=protocol)) as before:
         await read_for(before, 0.3)
@@ -196,6 +222,7 @@ async def test_broker_restart_is_unreachable_and_then_back(broker: Mosquitto) ->
         await broker.stop()
         with pytest.raises(Unreachable):
             await read_for(mqtt, 5)
+        await mqtt.acknowledge()
     with pytest.raises(Unreachable):
         async with opened(connector(broker, TEMP)):
             pass

@@ -66,7 +66,7 @@ class Mosquitto:
         self, *messages: tuple[str, str | bytes], retain: bool = False, qos: int = 1
     ) -> None:
         """Returns when the broker has them."""
-        await asyncio.to_thread(_publish, self.port, messages, retain, qos)
+        await publish(self.port, *messages, retain=retain, qos=qos)
 
     async def _answers(self) -> bool:
         try:
@@ -76,6 +76,13 @@ class Mosquitto:
         writer.close()
         await writer.wait_closed()
         return True
+
+
+async def publish(
+    port: int, *messages: tuple[str, str | bytes], retain: bool = False, qos: int = 1
+) -> None:
+    """Returns when the broker on this port has them."""
+    await asyncio.to_thread(_publish, port, messages, retain, qos)
 
 
 def _run(program: str, config: Path) -> subprocess.Popen[bytes]:

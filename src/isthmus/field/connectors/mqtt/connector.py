@@ -16,7 +16,14 @@ from isthmus.field.connectors.mqtt.address import (
     parse_address,
     topic_matches,
 )
-from isthmus.field.connectors.mqtt.link import Link, Message, Settings
+from isthmus.field.connectors.mqtt.link import (
+    ClosedEarly,
+    Link,
+    Message,
+    Settings,
+    Version,
+    VersionRefused,
+)
 from isthmus.field.connectors.mqtt.payload import Subscribed, readings
 from isthmus.field.connectors.mqtt.spec import MqttSource, Tls
 from isthmus.field.first_values import FirstValues
@@ -56,10 +63,9 @@ class MqttConnector(Connector[MqttSource]):
 
     async def open(self) -> None:
         context = await asyncio.to_thread(_tls, self.spec.tls)
-        self._link = Link(self._settings(context), self.clock)
-        await self._link.connect()
+        link = await self._connect(context)
         wanted = _widest(self._by_filter)
-        granted = await self._link.subscribe(wanted, self.spec.qos)
+        granted = await link.subscribe(wanted, self.spec.qos)
         denied = [name for name, given in zip(wanted, granted, strict=True) if not given]
         if denied and len(denied) == len(wanted):
             raise Refused(
@@ -113,13 +119,27 @@ class MqttConnector(Connector[MqttSource]):
             raise RuntimeError("read before open, or after close")
         return self._link
 
-    def _settings(self, context: ssl.SSLContext | None) -> Settings:
+    async def _connect(self, context: ssl.SSLContext | None) -> Link:
+        spoken = self.spec.protocol
+        version: Version = "5" if spoken == "auto" else spoken
+        self._link = Link(self._settings(context, version), self.clock)
+        try:
+            await self._link.connect()
+        except (VersionRefused, ClosedEarly):
+            if spoken != "auto":
+                raise
+            await self._link.close()
+            self._link = Link(self._settings(context, "3.1.1"), self.clock)
+            await self._link.connect()
+        return self._link
+
+    def _settings(self, context: ssl.SSLContext | None, version: Version) -> Settings:
         spec = self.spec
         return Settings(
             host=spec.host,
             port=spec.port,
             client_id=spec.client_id or f"isthmus-{self.name}",
-            protocol=spec.protocol,
+            version=version,
             persistent=spec.session == "persistent",
             session_expiry=spec.session_expiry,
             keepalive=spec.keepalive,

@@ -15,6 +15,8 @@ from isthmus.field.connector import Refused, Unreachable
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
 
+Version = Literal["5", "3.1.1"]
+
 MOST_WAITING: Final = 100_000
 """Messages kept in memory. With QoS 1 the broker stops long before; QoS 0 knows no such brake."""
 _FILTERS_PER_REQUEST: Final = 100
@@ -25,6 +27,19 @@ _TRY_AGAIN: Final = frozenset({
 """Reasons of a broker that pass by themselves; all others need a person."""
 
 
+_MOST_UNACKNOWLEDGED: Final = 1_000
+"""Sent to us before we acknowledge (MQTT 5): so fast may a source be between two writes to disk."""
+_UNKNOWN_VERSION: Final = "Unsupported protocol version"
+
+
+class VersionRefused(Refused):
+    """The broker does not speak this version of MQTT."""
+
+
+class ClosedEarly(Unreachable):
+    """The connection ended before a greeting: so some brokers answer to an unknown version."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """How to reach a broker and who we are."""
@@ -32,7 +47,7 @@ class Settings:
     host: str
     port: int
     client_id: str
-    protocol: Literal["3.1.1", "5"]
+    version: Version
     persistent: bool
     session_expiry: float
     keepalive: float
@@ -90,8 +105,7 @@ class Link:
         except (OSError, TimeoutError) as error:
             raise Unreachable(f"{where}: {_text_of(error)}") from error
         if refusal:
-            kind = Unreachable if refusal in _TRY_AGAIN else Refused
-            raise kind(f"{where}: the broker says `{refusal}`")
+            raise _refused(refusal)(f"{where}: the broker says `{refusal}`")
 
     async def subscribe(self, filters: Sequence[str], qos: int) -> list[bool]:
         """Subscribe; for each filter whether the broker granted it."""
@@ -143,7 +157,7 @@ class Link:
     def _dial(self) -> None:
         settings = self._settings
         clean_start: dict[str, Any] = {}
-        if settings.protocol == "5":
+        if settings.version == "5":
             clean_start = {
                 "clean_start": not settings.persistent,
                 "properties": _session(settings),
@@ -155,7 +169,7 @@ class Link:
     def _watch(self) -> None:
         sock: Any = self._client.socket()
         if sock is None:
-            raise ConnectionError("the broker closed the connection")
+            raise ClosedEarly("the broker closed the connection")
         self._client.on_socket_close = lambda _client, _data, gone: self._forget(gone)
         self._client.on_socket_register_write = lambda _client, _data, open_: self._loop.add_writer(
             open_, self._client.loop_write
@@ -193,7 +207,7 @@ class Link:
     ) -> None:
         self._lost = f"the connection to the broker ended: {reason}"
         if not self._greeting.done():
-            self._greeting.set_exception(ConnectionError(self._lost))
+            self._greeting.set_exception(ClosedEarly(self._lost))
         for answer in self._granted.values():
             if not answer.done():
                 answer.set_exception(Unreachable(self._lost))
@@ -236,7 +250,7 @@ def _client(settings: Settings) -> "Client":
     from paho.mqtt.client import Client
     from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-    version_5 = settings.protocol == "5"
+    version_5 = settings.version == "5"
     client = Client(
         callback_api_version=CallbackAPIVersion.VERSION2,
         client_id=settings.client_id,
@@ -253,11 +267,18 @@ def _client(settings: Settings) -> "Client":
     return client
 
 
+def _refused(reason: str) -> type[Exception]:
+    if reason == _UNKNOWN_VERSION:
+        return VersionRefused
+    return Unreachable if reason in _TRY_AGAIN else Refused
+
+
 def _session(settings: Settings) -> Any:
     from paho.mqtt.packettypes import PacketTypes
     from paho.mqtt.properties import Properties
 
     properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.ReceiveMaximum = _MOST_UNACKNOWLEDGED
     if settings.persistent:
         properties.SessionExpiryInterval = int(settings.session_expiry)
     return properties

@@ -46,7 +46,8 @@ class MqttSource(SourceSpec):
     """`persistent`: the broker keeps for us what comes while we are down."""
     session_expiry: Seconds = 7 * 86400.0
     """MQTT 5 only: how long it does; with 3.1.1 the broker decides."""
-    protocol: Literal["3.1.1", "5"] = "3.1.1"
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    """`auto`: 5, and 3.1.1 where the broker does not speak it."""
     qos: Literal[0, 1] = 1
     """1: nothing is lost, since we acknowledge only what is on our disk."""
     time: str | None = None
