@@ -32,8 +32,8 @@ class ShiftRow:
     day: str
     start: str
     end: str
-    seconds: float
-    planned_seconds: float
+    seconds: int
+    planned_seconds: int
     machines: list[str]
     """Whose shift it is: machines of one line may have calendars of their own."""
 
@@ -132,7 +132,7 @@ def _midnight(day: date, zone: ZoneInfo) -> Micros:
 def _row(crew: Crew, shift: ShiftInterval) -> ShiftRow:
     return ShiftRow(
         crew.site, crew.line, shift.shift, shift.day.isoformat(), iso(shift.start),
-        iso(shift.end), shift.seconds, shift.planned_seconds, list(crew.machines),
+        iso(shift.end), round(shift.seconds), round(shift.planned_seconds), list(crew.machines),
     )  # fmt: skip
 
 
@@ -143,12 +143,13 @@ def _unknown(what: str, name: str, known: list[str]) -> str:
 
 
 def _print_table(rows: list[ShiftRow]) -> None:
-    table = Table("line", "shift", "day", "start (UTC)", "end (UTC)", box=None)
-    table.add_column("seconds", justify="right")
-    table.add_column("planned", justify="right")
+    table = Table(box=None)
+    for name in ("line", "shift", "day", "start (UTC)", "end (UTC)"):
+        table.add_column(name, no_wrap=True)
+    for name in ("seconds", "planned"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(
-            row.line, row.shift, row.day, row.start, row.end,
-            f"{row.seconds:,.0f}", f"{row.planned_seconds:,.0f}",
-        )  # fmt: skip
+        start, end = (moment[:16].replace("T", " ") for moment in (row.start, row.end))
+        lengths = (f"{row.seconds:,}", f"{row.planned_seconds:,}")
+        table.add_row(row.line, row.shift, row.day, start, end, *lengths)
     Console().print(table)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -39,7 +40,7 @@ class Column(Spec):
             raise ValueError("needs either a `column` or a `value`")
         return self
 
-    @property
+    @cached_property
     def reads(self) -> tuple[str, ...]:
         """The system's columns this field needs."""
         match self.column:

@@ -135,6 +135,7 @@ class _Taking:
         good: dict[str, tuple[Record, Version]] = {}
         faults: dict[str, list[str]] = {}
         nameless: list[str] = []
+        content = self.entity.content
         for record in delivery.records:
             found = read(origin.entity, origin.columns, record.values, origin.reading)
             key = found.values["key"]
@@ -144,7 +145,7 @@ class _Taking:
                 known = isinstance(key, str) and record.fault is None
                 (faults.setdefault(str(key), []) if known else nameless).append(line)
                 continue
-            version = tuple(found.values[name] for name in self.entity.content)
+            version = tuple([found.values[name] for name in content])
             before = good.get(str(key))
             if before is not None and before[1] != version:
                 twice = Fault("Q110", "key", f"key `{key}` comes again at {record.place}")

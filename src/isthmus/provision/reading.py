@@ -26,6 +26,7 @@ from isthmus.provision.wall import instant
 _LONGEST: Final = {"key": 200, "text": 1000, "machine": 200, "state": 200}
 _FIRST: Final = parse_time("1990-01-01T00:00:00Z")
 _LAST: Final = parse_time("2100-01-01T00:00:00Z")
+_NO_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
 _LARGEST_BITS: Final = 1000
 _EXCEL_DAY_0: Final = datetime(1899, 12, 30)  # noqa: DTZ001 - a wall time, the zone is the system's
 _FLAGS: Final = {"true": True, "false": False, "1": True, "0": False, "x": True}
@@ -107,10 +108,11 @@ def _given(item: EntityField, column: Column, raw: Mapping[str, Any]) -> Any:
     """The value as it came, None where it means nothing, codes replaced."""
     if column.value is not None:
         return column.value
-    parts = [_meaning(raw.get(name), column.empty) for name in column.reads]
-    if len(parts) > 1:
+    names = column.reads
+    if len(names) > 1:
+        parts = [_meaning(raw.get(name), column.empty) for name in names]
         return _joined(item, column, parts)
-    given = parts[0]
+    given = _meaning(raw.get(names[0]), column.empty)
     if given is None or column.codes is None:
         return given
     codes = {str(code): name for code, name in column.codes.items()}
@@ -181,7 +183,7 @@ def _text(kind: FieldKind) -> Callable[[Any, Column, Reading], Value]:
         written = as_text(given)
         if len(written) > longest:
             raise _FaultError("Q109", f"has {len(written):,} characters; {longest} are allowed")
-        if "\x00" in written or any("\ud800" <= sign <= "\udfff" for sign in written):
+        if _NO_TEXT.search(written):
             raise _FaultError("Q109", "has characters that are no text")
         return written
 

@@ -15,11 +15,9 @@ def instant(wall: datetime, zone: ZoneInfo) -> Micros:
     moment of the jump. So a later wall time is never an earlier moment, and two spans that touch
     on the wall touch in time.
     """
-    before = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
-    if before.astimezone(zone).replace(tzinfo=None) == wall:
-        return to_micros(before)
-    after = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
-    return to_micros(_jump(after, before, zone))
+    early, late = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    # One moment mostly; two, in order, where clocks show the time twice; turned round in a jump.
+    return to_micros(early if early <= late else _jump(late, early, zone))
 
 
 def _jump(low: datetime, high: datetime, zone: ZoneInfo) -> datetime:
