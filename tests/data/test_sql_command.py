@@ -95,3 +95,13 @@ def test_without_data_it_says_where_it_looked(
     done = CliRunner().invoke(app, [QUERY, str(model)])
     assert done.exit_code == 1
     assert "has the platform run here?" in done.stderr
+
+
+def test_a_stopped_platform_is_asked_the_same_way(
+    app: typer.Typer, model: Path, house: House
+) -> None:
+    running = CliRunner().invoke(app, [QUERY, str(model), "--format", "csv"])
+    house.close()
+    stopped = CliRunner().invoke(app, [QUERY, str(model), "--format", "csv"])
+    assert (stopped.exit_code, stopped.stdout) == (0, running.stdout)
+    assert stopped.stdout.count("\n") == 4

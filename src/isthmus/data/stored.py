@@ -15,6 +15,7 @@ class StoredTable:
         self.folder = folder
         self.name = folder.name
         self._table: DeltaTable | None = None
+        self._committed: dict[str, int | None] = {}
         self.files: list[str] = []
 
     def refresh(self) -> None:
@@ -27,16 +28,20 @@ class StoredTable:
         else:
             return
         self.files = self._table.file_uris()
+        self._committed = {}
 
     def committed(self, site: str, epochs: Iterable[str]) -> dict[str, int]:
         """Per epoch, the last sequence the table has of this site's log."""
         if self._table is None:
             return {}
-        found = {
-            epoch: self._table.transaction_version(delta.app_id(self.name, site, epoch))
-            for epoch in epochs
-        }
+        found = {epoch: self._version(delta.app_id(self.name, site, epoch)) for epoch in epochs}
         return {epoch: version for epoch, version in found.items() if version is not None}
+
+    def _version(self, app: str) -> int | None:
+        """Asking Delta takes milliseconds, so it is asked once per version of the table."""
+        if app not in self._committed and self._table is not None:
+            self._committed[app] = self._table.transaction_version(app)
+        return self._committed[app]
 
     def _has_checkpoint(self) -> bool:
         return (delta.log_folder(self.folder) / "_last_checkpoint").exists()
