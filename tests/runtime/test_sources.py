@@ -238,6 +238,36 @@ async def test_a_poll_keeps_its_pace_without_drift(running: Running) -> None:
     assert 0.9 <= took <= 1.5
 
 
+async def test_what_was_polled_before_the_link_broke_is_kept(running: Running) -> None:
+    running.kind = PollingConnector
+    await connected(running)
+    running.device.set("good", 105)
+    asked = running.device.asked
+    await running.until(lambda: running.device.asked > asked + 1)
+    await running.device.off()
+    await running.until(lambda: "lost" in running.said)
+    assert running.parts() == 5
+
+
+async def test_a_poll_that_takes_too_long_is_never_overlapped(running: Running) -> None:
+    class Slow(PollingConnector):
+        reading = 0
+
+        async def read(self) -> pa.Table | None:
+            assert not self.reading
+            self.reading += 1
+            await asyncio.sleep(0.05)  # two and a half intervals of wall time
+            found = await super().read()
+            self.reading -= 1
+            return found
+
+    running.kind = Slow
+    await connected(running)
+    asked = running.device.asked
+    await running.until(lambda: running.device.asked >= asked + 5)
+    assert running.said == ["connected"]
+
+
 async def test_many_changes_share_few_parcels(running: Running) -> None:
     await connected(running)
     for value in range(101, 201):

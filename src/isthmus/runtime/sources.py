@@ -17,12 +17,11 @@ from isthmus.flow.failpoint import reach
 from isthmus.flow.parcel import Rows
 from isthmus.model.plant import Plant, Source
 from isthmus.runtime.backoff import Backoff
+from isthmus.runtime.calls import FaultError, bounded
 from isthmus.runtime.heartbeat import Heartbeat
 from isthmus.runtime.intake import Intake, Taken
+from isthmus.runtime.pace import PARCEL_SAMPLES, Pace
 
-PARCEL_SECONDS: Final = 0.25
-PARCEL_SAMPLES: Final = 10_000
-"""A parcel is written when one of the two is reached; wall time."""
 OPEN_SECONDS: Final = 60.0
 READ_SECONDS: Final = 60.0
 CLOSE_SECONDS: Final = 5.0
@@ -93,6 +92,7 @@ class SourceRunner:
         """When the connector answered last."""
         self._connected = False
         self._polled = False
+        self._full_since: Micros = 0
         self._reopen: Micros = 0
         """Since when a polled source could not be read; it must be opened anew."""
         self._failure = ""
@@ -130,7 +130,7 @@ class SourceRunner:
         except Refused as error:
             await self._lost("refused", self._advice(error, "Trying again alone will not help."))
             return self._refused.pause()
-        except _FaultError as fault:
+        except FaultError as fault:
             await self._lost("fault", self._advice(fault, "This is a fault of Isthmus."))
             return self._refused.pause()
         finally:
@@ -142,37 +142,52 @@ class SourceRunner:
         opened = self.clock.now()
         if self._since is not None:
             self._intake.opened(self._since, opened)
-        pace = _Pace(connector, self._in_wall_time(self.source.spec.interval))
         batch: list[pa.Table] = []
+        try:
+            await self._read_into(batch, connector, opened)
+        except (Unreachable, Refused, FaultError):
+            await self._write(batch)  # a poll comes only once
+            raise
+        await self._store(connector, batch)
+        if self._reopen:
+            await self._begin_gap("disk_full", _FULL, self._reopen)
+
+    async def _read_into(
+        self, batch: list[pa.Table], connector: AnyConnector, opened: Micros
+    ) -> None:
+        """Read at the source's pace; `batch` holds what is not on disk yet."""
+        pace = Pace(connector, self._in_wall_time(self.source.spec.interval))
         while not self._stopping.is_set() and not self._reopen:
             samples = await self._call(connector.read(), READ_SECONDS, "reading")
             await self._heard_now(opened)
             if samples is not None and samples.num_rows:
                 batch.append(samples)
             pace.read(samples)
-            if pace.is_full(batch) or self._stopping.is_set():
+            if pace.is_full(batch):
                 await self._store(connector, batch)
-                batch = []
             await self._take_missed(connector.missed())
             if not batch and self._intake.mapping.derived:
                 self._take(await self._with_room(self._intake.tick))
             await self._wait(pace.pause())
-        await self._store(connector, batch)
-        if self._reopen:
-            await self._begin_gap("disk_full", _FULL, self._reopen)
-            self._reopen = 0
 
     async def _store(self, connector: AnyConnector, batch: list[pa.Table]) -> None:
-        """To disk, in parcels of bounded size; only then is the source told so."""
+        """To disk; only then is the source told so."""
         if not batch:
             return
-        samples = pa.concat_tables(batch)
-        for start in range(0, samples.num_rows, PARCEL_SAMPLES):
-            part = samples.slice(start, PARCEL_SAMPLES)
-            self._take(await self._with_room(partial(self._intake.take, part)))
+        await self._write(batch)
         reach("acknowledge.before")
         await self._call(connector.acknowledge(), READ_SECONDS, "acknowledging", finish=True)
         reach("acknowledge.after")
+
+    async def _write(self, batch: list[pa.Table]) -> None:
+        """In parcels of bounded size; `batch` is empty afterwards."""
+        if not batch:
+            return
+        samples = pa.concat_tables(batch)
+        batch.clear()
+        for start in range(0, samples.num_rows, PARCEL_SAMPLES):
+            part = samples.slice(start, PARCEL_SAMPLES)
+            self._take(await self._with_room(partial(self._intake.take, part)))
 
     def _take(self, taken: Taken) -> None:
         self._pass_on(taken.rows)
@@ -230,8 +245,10 @@ class SourceRunner:
         """A stopped platform knows nothing either; recovery would only guess when it began."""
         self._heartbeat.gone(self.source.name)
         if self._since is None and self._connected:
+            # What could not be written for want of room is part of what we do not know.
+            at = self._full_since or self._heard
             with suppress(Full):
-                lost = await asyncio.to_thread(self._intake.lost, "stopped", _STOPPED, self._heard)
+                lost = await asyncio.to_thread(self._intake.lost, "stopped", _STOPPED, at)
                 self._pass_on(lost.rows)
         if self._own_heartbeat:
             await self._heartbeat.close()
@@ -246,7 +263,7 @@ class SourceRunner:
                 written = await asyncio.to_thread(write)
             except Full as full:
                 if not since:
-                    since = self.clock.now()
+                    since = self._full_since = self.clock.now()
                     self._say("disk_full", str(full))
                 await self._wait(ROOM_SECONDS)
                 if self._stopping.is_set():
@@ -259,6 +276,7 @@ class SourceRunner:
 
     async def _room_again(self, since: Micros) -> None:
         """Values of a subscription only came late; what a poll would have seen is lost."""
+        self._full_since = 0
         self._say("room", "The disk has room again; intake goes on.")
         if self._polled:
             self._reopen = since
@@ -271,23 +289,8 @@ class SourceRunner:
     async def _call(
         self, work: Coroutine[Any, Any, T], seconds: float, doing: str, *, finish: bool = False
     ) -> T | None:
-        """Bounded in time; None when `stop()` came first, unless it must `finish`."""
-        task = asyncio.ensure_future(work)
-        stop = asyncio.ensure_future(self._stopping.wait())
-        try:
-            awaited = {task} if finish else {task, stop}
-            await asyncio.wait(awaited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            if self._stopping.is_set() and not finish:
-                return None
-            raise Unreachable(f"no answer for {seconds:.0f} s while {doing}.")  # noqa: TRY301
-        except (Unreachable, Refused):
-            raise
-        except Exception as error:
-            raise _FaultError(f"{type(error).__name__} while {doing}: {error}.") from error
-        finally:
-            await _end(task, stop)
+        """None when `stop()` came first, unless it must `finish`."""
+        return await bounded(work, seconds, doing, None if finish else self._stopping)
 
     async def _close(self, connector: AnyConnector) -> None:
         """A connector that cannot even close is left behind; the next one is new."""
@@ -319,60 +322,8 @@ class SourceRunner:
         return kind(self.source.name, self.source.spec, self.source.tags, self.clock)
 
 
-class _Pace:
-    """When to read next, and when a parcel is full."""
-
-    def __init__(self, connector: AnyConnector, interval: float) -> None:
-        self.polled = connector.polled
-        self.interval = interval
-        self.samples = 0
-        self.began = 0.0
-        self.due = _monotonic()
-
-    def read(self, samples: pa.Table | None) -> None:
-        now = _monotonic()
-        count = samples.num_rows if samples is not None else 0
-        if count and not self.samples:
-            self.began = now
-        self.samples += count
-        if self.polled:
-            # Without drift, and never two at once: a poll that took too long skips its turns.
-            self.due += self.interval * max(1, -(-(now - self.due) // self.interval))
-        else:
-            # What arrives meanwhile waits in the connector and shares the next transaction.
-            self.due = now + PARCEL_SECONDS if 0 < count < PARCEL_SAMPLES else now
-
-    def is_full(self, batch: list[pa.Table]) -> bool:
-        if not batch:
-            return False
-        aged = _monotonic() + self.interval / 2 - self.began >= PARCEL_SECONDS
-        if self.polled and not aged and self.samples < PARCEL_SAMPLES:
-            return False
-        self.samples = 0
-        return True
-
-    def pause(self) -> float:
-        return self.due - _monotonic()
-
-
-class _FaultError(Exception):
-    """A connector raised what its contract does not know."""
-
-
 class _Stopped(Exception):  # noqa: N818 - the condition, not a bug
     """We were stopped while waiting for room; what was not written was not acknowledged."""
-
-
-def _monotonic() -> float:
-    return asyncio.get_running_loop().time()
-
-
-async def _end(*tasks: asyncio.Future[Any]) -> None:
-    pending = [task for task in tasks if not task.done()]
-    for task in pending:
-        task.cancel()
-    if pending:
-        await asyncio.wait(pending, timeout=CLOSE_SECONDS)
 
 
 _FULL = "intake stood still because the disk was full"
