@@ -66,7 +66,7 @@ def show(result: Probed, console: Console) -> None:
         )
     if result.tags:
         console.print(table)
-    for tag in result.silent:
+    for tag in result.silent if result.works else ():
         console.print(f"nothing came of `{tag}`", markup=False)
     if result.trouble:
         console.print(f"`{result.source}` does not work: {result.trouble}", markup=False)

@@ -75,9 +75,9 @@ async def probe(
     try:
         await _listen(connector, seconds, tables)
     except Unreachable as error:
-        trouble = f"{error} Is the device on and on this network? Are host and port right?"
+        trouble = _said(error, "Is the device on and on this network? Are host and port right?")
     except Refused as error:
-        trouble = f"{error} The device answers but says no: look at credentials and addresses."
+        trouble = _said(error, "The device answers but says no: look at credentials and addresses.")
     except TimeoutError:
         trouble = f"no answer for {OPEN_SECONDS:.0f} s while opening it."
     finally:
@@ -87,6 +87,12 @@ async def probe(
     took = asyncio.get_running_loop().time() - began
     samples = pa.concat_tables([SAMPLES_SCHEMA.empty_table(), *tables])
     return _summed_up(_Heard(samples, took, trouble, clock.now()), source, plant)
+
+
+def _said(error: Exception, advice: str) -> str:
+    """A connector's own words; many already ask the right question."""
+    said = str(error).rstrip(".")
+    return f"{said}." if "?" in said else f"{said}. {advice}"
 
 
 def _registered(source: Source, clock: Clock) -> AnyConnector:
