@@ -183,7 +183,7 @@ def test_every_view_can_be_asked_as_of_a_moment(name):
 
 
 MOMENT = st.integers(0, 12)
-FEW = settings(max_examples=40)  # every example asks DuckDB
+FEW = settings(max_examples=25)  # every example asks DuckDB
 OPERATIONS = st.lists(
     st.builds(
         lambda number, machine, start, length, recorded, withdrawn: operation(

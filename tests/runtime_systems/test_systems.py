@@ -211,6 +211,15 @@ def test_bad_record_is_in_quarantine_once_and_the_ledger_agrees(company):
     assert check(company.lake) == []
 
 
+def test_ledger_agrees_when_the_hour_ends_during_a_pull(company):
+    company.book(ORDER, "A", mat="M1", menge=500)
+    moments = iter(range(START + HOUR - 1, START + 2 * HOUR))
+    company.runner.clock.now = lambda: next(moments)
+    company.runner.pull_once()
+    assert next(moments) > START + HOUR
+    assert check(company.lake) == []
+
+
 def test_machine_key_added_to_the_model_brings_the_operations_that_named_it(company):
     company.book(OPERATION, "A", platz="WC-8", von=datetime(2026, 11, 17, 6))
     company.pull()

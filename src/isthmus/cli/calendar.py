@@ -143,7 +143,7 @@ def _unknown(what: str, name: str, known: list[str]) -> str:
 
 
 def _print_table(rows: list[ShiftRow]) -> None:
-    table = Table(box=None)
+    table = Table(box=None, pad_edge=False)
     for name in ("line", "shift", "day", "start (UTC)", "end (UTC)"):
         table.add_column(name, no_wrap=True)
     for name in ("seconds", "planned"):

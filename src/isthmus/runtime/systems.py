@@ -157,8 +157,10 @@ class SystemRunner:
         if self._read_for is not plant:
             self._recall(plant)
             self._read_for = plant
-        taken, trouble = self._take()
-        self._write(taken)
+        # One moment for all of it: counts and rows must fall into the same hour of the ledger.
+        now = self.clock.now()
+        taken, trouble = self._take(now)
+        self._write(taken, now)
         receipts = tuple(receipt for _, _, one in taken for receipt in one.receipts)
         if trouble is None:
             # Before all entities have it, a file must stay where it is.
@@ -205,7 +207,7 @@ class SystemRunner:
             )
 
     def _take(
-        self,
+        self, now: Micros
     ) -> tuple[list[tuple[EntityName, Changes, Intake]], Unreachable | Refused | None]:
         taken: list[tuple[EntityName, Changes, Intake]] = []
         trouble: Unreachable | Refused | None = None
@@ -217,11 +219,11 @@ class SystemRunner:
                 continue
             columns = self.spec.columns(entity)
             origin = Origin(self.name, entity, columns, self.reading)
-            known, now = self.known[entity], self.clock.now()
-            taken.append((entity, changes, intake(origin, changes.deliveries, known, now)))
+            found = intake(origin, changes.deliveries, self.known[entity], now)
+            taken.append((entity, changes, found))
         return taken, trouble
 
-    def _write(self, taken: list[tuple[EntityName, Changes, Intake]]) -> None:
+    def _write(self, taken: list[tuple[EntityName, Changes, Intake]], now: Micros) -> None:
         """Rows, quarantine, counts and how far we read: one transaction, or nothing."""
         state = replace(
             self._state,
@@ -233,7 +235,6 @@ class SystemRunner:
         rows = [one.rows for _, _, one in taken if one.rows is not None]
         quarantined = [item for _, _, one in taken for item in one.quarantined]
         if rows or quarantined or stored != self._saved:
-            now = self.clock.now()
             counts = [self._count(entity, one, now) for entity, _, one in taken]
             shaped = Shaped(rows, quarantined, [c for c in counts if c.received], stored)
             self.log.append(self._owner, None, shaped, now=now)

@@ -1,5 +1,6 @@
 """A drop folder: CSV and Excel files that somebody or something puts there."""
 
+import fcntl
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -235,21 +236,14 @@ def _in_use(path: Path) -> bool:
 
 
 def _locked(path: Path) -> bool:
-    """Whether a program holds an exclusive lock; where there are no locks, opening tells."""
-    try:
-        import fcntl  # noqa: PLC0415 - POSIX only
-    except ImportError:
-        fcntl = None  # type: ignore[assignment]
+    """Whether a program holds an exclusive lock."""
     try:
         with path.open("rb") as file:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except PermissionError:
-        return fcntl is None
-    except FileNotFoundError:
-        return True
+    except OSError:
+        return False  # reading it will say why
     return False
 
 
