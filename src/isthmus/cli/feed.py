@@ -172,7 +172,7 @@ def _reasons(machines: Sequence[SimMachine], sim: SimSettings, start: Micros, en
 
 
 def _before(spans: Iterator[Outage], end: Micros) -> list[Outage]:
-    found = []
+    found: list[Outage] = []
     for span in spans:
         if span[0] >= end:
             return found

@@ -3,18 +3,14 @@
 import csv
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from isthmus.apps.app import Query
-from isthmus.base.clock import Micros
 from isthmus.base.problem import ProblemsError
-from isthmus.model.plant import Plant
 
 
 class Format(StrEnum):
@@ -54,7 +50,9 @@ def kpi(  # noqa: PLR0917 - options of a command line
         Path | None,
         typer.Option(help="A CSV file of sums instead of the platform's data.", dir_okay=False),
     ] = None,
-    folder: Annotated[Path, typer.Option(help="The model: a folder of YAML files.")] = Path(),
+    folder: Annotated[
+        Path | None, typer.Option("--model", help="The model; default: the one that runs here.")
+    ] = None,
     form: Annotated[Format, typer.Option("--format")] = Format.table,
 ) -> None:
     """Key figures after ISO 22400-2; what is undefined is empty and says why."""
@@ -79,51 +77,24 @@ def _of_file(path: Path, model: Model) -> list[dict[str, Any]]:
 
 
 def _of_platform(
-    folder: Path, scope: str, start: str, end: str, *, by: str, model: Model
+    folder: Path | None, scope: str, start: str, end: str, *, by: str, model: Model
 ) -> list[dict[str, Any]]:
     """Reads the data folder, whether the platform runs or not; writes nothing."""
     from isthmus.apps.oee.kpi import kpi as compute
-    from isthmus.base.clock import DAY, SystemClock, parse_time
-    from isthmus.runtime.open import load_plant
+    from isthmus.base.clock import DAY, parse_time
+    from isthmus.runtime.open import load_plant, model_folder, plant_now
+    from isthmus.runtime.reading import reading
 
-    now = SystemClock().now()
+    now = plant_now()
     until = parse_time(end) if end else now
     since = parse_time(start) if start else until - DAY
-    plant = load_plant(folder)
+    plant = load_plant(model_folder(folder))
     scope = scope or plant.enterprise
     if not plant.scope(scope):
         raise ValueError(f"no machine at or below `{scope}` in this model")
-    with reading(plant, now) as query:
-        rows = compute(query, plant, scope, since, until, by, now=now, time_model=model.value)
+    with reading(plant, now) as lake:
+        rows = compute(lake.query, plant, scope, since, until, by, now=now, time_model=model.value)
     return [row.as_dict() for row in rows]
-
-
-@contextmanager
-def reading(plant: Plant, now: Micros) -> Iterator[Query]:
-    """The lake and the logs of the data folder, with shifts, orders and facts as of `now`."""
-    from isthmus.apps.oee.facts import OEE_FACT
-    from isthmus.data.facts import FactKeeper
-    from isthmus.data.lake import Lake
-    from isthmus.flow.log_reader import LogReader
-    from isthmus.provision.join import VIEWS
-    from isthmus.runtime.dimensions import dimensions
-    from isthmus.runtime.settings import Settings
-
-    settings = Settings.of()
-    with ExitStack() as stack:
-        logs = {}
-        for site in plant.sites:
-            if (path := settings.logs / f"{site}.sqlite").exists():
-                logs[site] = stack.enter_context(closing(LogReader(path)))
-        lake = stack.enter_context(closing(Lake(settings.lake, logs, plant)))
-        for name, table in dimensions(plant, now).items():
-            lake.register(name, table)
-        for name, sql in VIEWS.items():
-            lake.define(name, sql)
-        FactKeeper(lake, OEE_FACT, plant, settings.lake / OEE_FACT.name, writable=False).refresh(
-            now
-        )
-        yield lake.query
 
 
 def _print(rows: Sequence[Mapping[str, Any]], form: Format) -> None:

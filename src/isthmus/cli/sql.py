@@ -2,22 +2,16 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import pyarrow as pa
 import typer
 
-from isthmus.base.clock import Micros, SystemClock, iso, to_micros
+from isthmus.base.clock import iso, to_micros
 from isthmus.base.problem import ProblemsError
-
-if TYPE_CHECKING:
-    from isthmus.data.lake import Lake
-    from isthmus.model.plant import Plant
 
 
 class Format(StrEnum):
@@ -31,7 +25,9 @@ class Format(StrEnum):
 
 def sql(
     query: Annotated[str, typer.Argument(help="One SELECT over the tables of ARCHITECTURE.md.")],
-    folder: Annotated[Path, typer.Argument(help="The model: a folder of YAML files.")] = Path(),
+    folder: Annotated[
+        Path | None, typer.Option("--model", help="The model; default: the one that runs here.")
+    ] = None,
     form: Annotated[Format, typer.Option("--format")] = Format.table,
     max_rows: Annotated[int, typer.Option(min=1)] = 100_000,
     timeout: Annotated[float, typer.Option(help="Seconds.", min=0.1)] = 60.0,
@@ -39,10 +35,12 @@ def sql(
     """Answer one SELECT from the data folder; nothing is ever changed."""
     from isthmus.data.restricted import RefusedError, truncated
     from isthmus.flow.parcel import DamagedError
-    from isthmus.runtime.open import load_plant
+    from isthmus.runtime.open import load_plant, model_folder, plant_now
+    from isthmus.runtime.reading import reading
 
     try:
-        with reading(load_plant(folder), SystemClock().now()) as lake:
+        facts = "oee_fact" in query.lower()
+        with reading(load_plant(model_folder(folder)), plant_now(), facts=facts) as lake:
             found = lake.user_query(query, max_rows=max_rows, timeout=timeout, memory="2GB")
     except (ProblemsError, DamagedError, RefusedError, FileNotFoundError) as error:
         typer.echo(f"error: {error}", err=True)
@@ -50,36 +48,6 @@ def sql(
     show(found, form)
     if truncated(found):
         typer.echo(f"only the first {max_rows} rows are shown (--max-rows)", err=True)
-
-
-@contextmanager
-def reading(plant: "Plant", now: Micros) -> "Iterator[Lake]":
-    """The lake and the logs of the data folder, with everything SQL can see as of `now`."""
-    from isthmus.data.lake import Lake
-    from isthmus.flow.log_reader import LogReader
-    from isthmus.provision.join import VIEWS
-    from isthmus.runtime.dimensions import dimensions
-    from isthmus.runtime.settings import Settings
-
-    settings = Settings.of()
-    if not settings.lake.exists():
-        raise FileNotFoundError(
-            f"there is no data in {settings.data}: has the platform run here? ISTHMUS_DATA says"
-            " where it keeps its data"
-        )
-    with ExitStack() as stack:
-        files = {site: settings.logs / f"{site}.sqlite" for site in plant.sites}
-        logs = {
-            site: stack.enter_context(LogReader(file))
-            for site, file in files.items()
-            if file.exists()
-        }
-        lake = stack.enter_context(closing(Lake(settings.lake, logs, plant)))
-        for name, table in dimensions(plant, now).items():
-            lake.register(name, table)
-        for name, text in VIEWS.items():
-            lake.define(name, text)
-        yield lake
 
 
 def show(found: pa.Table, form: Format) -> None:

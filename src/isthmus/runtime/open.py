@@ -1,8 +1,11 @@
-"""Opens what a command needs: the checked model, the sites' logs, the lake."""
+"""Opens what a command needs: the checked model, the sites' logs, the plant's clock."""
 
+import json
+import os
 from pathlib import Path
 
 from isthmus.apps.registry import USE_CASES
+from isthmus.base.clock import Clock, Micros, ScaledClock, SystemClock
 from isthmus.field.registry import SOURCE_KINDS
 from isthmus.flow.log import SqliteLog
 from isthmus.model.load import load
@@ -24,3 +27,37 @@ def load_plant(folder: Path) -> Plant:
 def open_log(settings: Settings, site: Site) -> SqliteLog:
     settings.logs.mkdir(parents=True, exist_ok=True)
     return SqliteLog(settings.logs / f"{site.name}.sqlite", site.name, site.keep)
+
+
+def clock(text: str | None = None) -> Clock:
+    """The system's clock, or the demonstration's, given as `start,wall,speed`."""
+    text = os.environ.get("ISTHMUS_CLOCK") if text is None else text
+    if not text:
+        return SystemClock()
+    start, wall, speed = text.split(",")
+    return ScaledClock(int(start), int(wall), float(speed))
+
+
+def running_model(settings: Settings) -> Path:
+    """The file in which the platform notes which model it runs, and at which clock."""
+    return settings.data / "model.json"
+
+
+def note_model(settings: Settings, folder: Path) -> None:
+    """So that other commands on this data folder need not be told."""
+    note = {"folder": str(folder.resolve()), "clock": os.environ.get("ISTHMUS_CLOCK", "")}
+    running_model(settings).write_text(json.dumps(note))
+
+
+def model_folder(asked: Path | None) -> Path:
+    """The folder a person named, else the model that runs on this data folder, else here."""
+    note = running_model(Settings.of())
+    if asked is not None or not note.exists():
+        return asked or Path()
+    return Path(json.loads(note.read_text())["folder"])
+
+
+def plant_now() -> Micros:
+    """Now, by the clock of the platform that runs on this data folder."""
+    note = running_model(Settings.of())
+    return clock(json.loads(note.read_text())["clock"] if note.exists() else None).now()

@@ -143,7 +143,8 @@ class EmbeddedPlatform:
         for problem in self.writer.verify(now):
             log.warning("%s", problem.render())
         self._define(now)
-        self.facts = FactKeeper(self.lake, OEE_FACT, self._plant, self.settings.lake)
+        folder = self.settings.lake / OEE_FACT.name
+        self.facts = FactKeeper(self.lake, OEE_FACT, self._plant, folder)
 
     def _define(self, now: Micros) -> None:
         for name, table in dimensions(self._plant, now).items():

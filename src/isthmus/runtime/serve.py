@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import signal
 import sys
 import time
@@ -11,25 +10,15 @@ from typing import Any
 
 import uvicorn
 
-from isthmus.base.clock import Clock, ScaledClock, SystemClock
 from isthmus.base.problem import ProblemsError
 from isthmus.runtime.control import Answer, ControlServer
-from isthmus.runtime.open import load_plant
+from isthmus.runtime.open import clock, load_plant, note_model
 from isthmus.runtime.platform import EmbeddedPlatform
 from isthmus.runtime.settings import Settings, SettingsError
 from isthmus.web.app import create_app
 from isthmus.web.auth import Accounts, accounts_folder, setup_link
 
 READY = "isthmus is ready"
-
-
-def clock() -> Clock:
-    """The system's clock, or the demonstration's, given as `start,wall,speed`."""
-    text = os.environ.get("ISTHMUS_CLOCK")
-    if not text:
-        return SystemClock()
-    start, wall, speed = text.split(",")
-    return ScaledClock(int(start), int(wall), float(speed))
 
 
 async def serve(folder: Path, settings: Settings) -> None:
@@ -40,6 +29,7 @@ async def serve(folder: Path, settings: Settings) -> None:
         loop.add_signal_handler(number, stopping.set)
     settings.data.mkdir(parents=True, exist_ok=True)
     platform = EmbeddedPlatform(load_plant(folder), settings, clock())
+    note_model(settings, folder)
     accounts = Accounts(accounts_folder(settings.data))
     began = time.monotonic()
     await platform.open()
