@@ -9,7 +9,7 @@ import pytest
 from httpx import AsyncClient
 
 from isthmus.apps.oee.kpi import kpi
-from isthmus.base.clock import DAY, MINUTE, SECOND, parse_time
+from isthmus.base.clock import SECOND, parse_time
 from isthmus.web.formats import Formats
 
 from .conftest import LINE, NOW, STANDING, STANDING_SINCE, Door
@@ -17,13 +17,9 @@ from .conftest import LINE, NOW, STANDING, STANDING_SINCE, Door
 STOP = f"{STANDING}@{STANDING_SINCE}"
 EARLY = parse_time("2026-11-17T05:00:00Z")
 PAGES = [
-    "/overview/acme",
-    "/overview/acme/hamburg?cmp=prev",
-    "/oee/acme",
-    "/oee/acme/graz?range=24h&by=order",
+    "/overview/acme?cmp=prev",
     f"/oee/{LINE}?range=shift:2026-11-17:early&cmp=prev&by=shift",
-    f"/oee/{STANDING}?range=2026-11-17&sel=reason:unclassified",
-    "/live/acme",
+    f"/oee/{STANDING}?range=2026-11-17&by=order&sel=reason:unclassified",
     f"/live/{LINE}",
     f"/stop/{STOP}",
 ]
@@ -36,15 +32,19 @@ def text_of(page: str) -> str:
 
 
 def island(page: str, id_: str = "states") -> dict[str, Any]:
-    found = re.search(rf'id="{id_}">.*?<script type="application/json">(.*?)</script>', page, re.DOTALL)
+    found = re.search(
+        rf'id="{id_}">.*?<script type="application/json">(.*?)</script>', page, re.DOTALL
+    )
     assert found
     data: dict[str, Any] = json.loads(found[1])
     return data
 
 
 async def get(client: AsyncClient, url: str, **headers: str) -> str:
-    answer = await client.get(url, headers=headers)
+    answer = await client.get(url, headers={"Accept-Encoding": "gzip"} | headers)
     assert answer.status_code == 200, answer.text[:300]
+    assert answer.headers["content-encoding"] == "gzip"
+    assert int(answer.headers["content-length"]) < 40_000
     return answer.text
 
 
@@ -65,19 +65,17 @@ async def test_a_page_has_everything_a_reader_and_a_screen_reader_need(
     assert "nan" not in text_of(page).lower().split()
 
 
-@pytest.mark.parametrize("url", PAGES)
+@pytest.mark.parametrize("url", [PAGES[1], PAGES[3]])
 async def test_every_fragment_is_also_a_page(reading: Door, url: str) -> None:
+    history = {"HX-Request": "true", "HX-History-Restore-Request": "true"}
     async with reading.client("operator") as client:
         fragment = await client.get(url, headers={"HX-Request": "true"})
-        page = await client.get(url)
-        restored = await client.get(
-            url, headers={"HX-Request": "true", "HX-History-Restore-Request": "true"}
-        )
+        restored = await client.get(url, headers=history)
     assert fragment.text.lstrip().startswith("<title>")
-    assert page.text.lstrip().startswith("<!doctype html>")
     assert restored.text.lstrip().startswith("<!doctype html>")
     assert "HX-Request" in fragment.headers["vary"]
-    assert fragment.text.strip() in page.text
+    page = re.sub(r'value="[^"]*"', "", restored.text)
+    assert re.sub(r'value="[^"]*"', "", fragment.text).strip() in page
 
 
 async def test_the_five_numbers_are_those_of_the_kpi(reading: Door) -> None:
@@ -139,7 +137,9 @@ async def test_drilling_down_leads_from_the_overview_to_the_stop(reading: Door) 
         assert f'href="/stop/{STOP}"' in line
         stop = await get(client, f"/stop/{STOP}")
     assert "still standing" in stop
-    trends = json.loads(stop.split('id="trend"><script type="application/json">')[1].split("</script>")[0])
+    trends = json.loads(
+        stop.split('id="trend"><script type="application/json">')[1].split("</script>")[0]
+    )
     assert {series["label"] for series in trends["series"]} >= {"injection_cycle.melt_temp"}
     assert all(len(series["times"]) == len(series["values"]) > 50 for series in trends["series"])
 
@@ -152,7 +152,12 @@ async def test_a_reason_is_given_in_one_tap_and_taken_back(writing: Door) -> Non
     query = "select reason, author from stop_reason"
     async with writing.client("operator") as client:
         page = await get(client, f"/live/{LINE}")
-        form = {"csrf": csrf_of(page), "stop": STOP, "reason": "hydraulics", "back": f"/live/{LINE}"}
+        form = {
+            "csrf": csrf_of(page),
+            "stop": STOP,
+            "reason": "hydraulics",
+            "back": f"/live/{LINE}",
+        }
         given = await client.post("/reason", data=form)
         assert given.status_code == 303
         assert writing.works.lake.query(query).to_pylist() == [
@@ -163,6 +168,7 @@ async def test_a_reason_is_given_in_one_tap_and_taken_back(writing: Door) -> Non
         assert 'data-kind="stopped"' in after
         id_ = re.search(r'name="given" value="(\w+)"', after)
         assert id_
+        writing.works.clock.at += 3 * SECOND
         undo = {"csrf": csrf_of(page), "given": id_[1], "back": f"/live/{LINE}"}
         taken = await client.post("/reason/undo", data=undo)
         assert taken.headers["location"] == f"/live/{LINE}"
@@ -173,7 +179,12 @@ async def test_a_reason_is_given_in_one_tap_and_taken_back(writing: Door) -> Non
 async def test_the_undo_bar_is_gone_after_ten_seconds(writing: Door) -> None:
     async with writing.client("operator") as client:
         page = await get(client, f"/live/{LINE}")
-        form = {"csrf": csrf_of(page), "stop": STOP, "reason": "hydraulics", "back": f"/live/{LINE}"}
+        form = {
+            "csrf": csrf_of(page),
+            "stop": STOP,
+            "reason": "hydraulics",
+            "back": f"/live/{LINE}",
+        }
         location = (await client.post("/reason", data=form)).headers["location"]
         assert 'class="undo"' in await get(client, location)
         writing.works.clock.at += 12 * SECOND
@@ -212,7 +223,7 @@ async def test_a_wrong_address_says_what_is_wrong(
 async def labels(client: AsyncClient, ranges: Sequence[str]) -> list[str]:
     found = []
     for text in ranges:
-        page = await get(client, f"/oee/{LINE}?range={text}")
+        page = await get(client, f"/overview/acme/hamburg/moulding/line-1?range={text}")
         summary = re.search(r'aria-label="Time range: ([^"]+)"', page)
         assert summary
         found.append(summary[1])
@@ -220,11 +231,20 @@ async def labels(client: AsyncClient, ranges: Sequence[str]) -> list[str]:
 
 
 async def test_the_range_in_the_address_is_the_range_on_the_page(reading: Door) -> None:
-    ranges = ["shift:2026-11-17:early", "24h", "2026-11-16", "2026-W46", "2026-11-17T06:00..2026-11-17T07:30"]
+    ranges = [
+        "shift:2026-11-17:early",
+        "24h",
+        "2026-11-16",
+        "2026-W46",
+        "2026-11-17T06:00..2026-11-17T07:30",
+    ]
     async with reading.client("viewer") as client:
         assert await labels(client, ranges) == [
-            "Early shift · Tue 17 Nov · 06:00–14:00", "Last 24 hours", "Mon 16 Nov",
-            "Mon 9 Nov–Sun 15 Nov", "Tue 17 Nov 06:00–07:30",
+            "Early shift · Tue 17 Nov · 06:00–14:00",
+            "Last 24 hours",
+            "Mon 16 Nov",
+            "Mon 9 Nov–Sun 15 Nov",
+            "Tue 17 Nov 06:00–07:30",
         ]
 
 
@@ -252,22 +272,7 @@ async def test_an_empty_range_says_so_and_shows_no_empty_charts(reading: Door) -
     long_ago = "2026-10-05T06:00..2026-10-05T07:00"
     async with reading.client("viewer") as client:
         page = await get(client, f"/oee/{LINE}?range={long_ago}")
-    assert reading.works.clock.now() - DAY > 0
     assert "Nothing in this time range" in page
+    assert "Last data: Tue 17 Nov 12:" in page
+    assert f'href="/oee/{LINE}?range=2026-11-17"' in page
     assert 'id="losses"' not in page
-
-
-async def test_pages_are_small(reading: Door) -> None:
-    async with reading.client("viewer") as client:
-        for url in PAGES:
-            answer = await client.get(url, headers={"Accept-Encoding": "gzip"})
-            assert answer.headers["content-encoding"] == "gzip"
-            assert int(answer.headers["content-length"]) < 40_000, url
-
-
-async def test_a_missing_number_says_why(reading: Door) -> None:
-    before_anything = f"/oee/{LINE}?range={'2026-11-16T00:00..2026-11-16T01:00'}"
-    async with reading.client("viewer") as client:
-        page = await get(client, before_anything)
-    assert re.search(r'id="kpi-effectiveness".*?(Nothing in|did not run|–)', page, re.DOTALL)
-    assert MINUTE

@@ -22,7 +22,8 @@ async def test_health_needs_no_sign_in(reading: Door) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/overview/acme", f"/live/{LINE}", "/scopes", "/about", "/live/snapshot", "/nowhere"]
+    "path",
+    ["/", "/overview/acme", f"/live/{LINE}", "/scopes", "/about", "/live/snapshot", "/nowhere"],
 )
 async def test_everything_else_leads_to_the_door(reading: Door, path: str) -> None:
     answer = await reading.client().get(path)
@@ -125,7 +126,9 @@ async def test_a_write_without_the_pages_token_is_refused(writing: Door) -> None
         refused = await client.post("/reason", data=form | {"csrf": csrf}, headers=foreign)
         assert refused.status_code == 403
         own = {"Origin": "http://plant"}
-        assert (await client.post("/reason", data=form | {"csrf": csrf}, headers=own)).status_code == 303
+        assert (
+            await client.post("/reason", data=form | {"csrf": csrf}, headers=own)
+        ).status_code == 303
 
 
 async def test_a_viewer_may_not_give_reasons(writing: Door) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import Depends, FastAPI, Request, WebSocket
+from fastapi import Depends, FastAPI, HTTPException, Request, WebSocket
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse, Response
@@ -81,7 +81,9 @@ def _mount(app: FastAPI, page: Page) -> None:
 
     def show(request: Request, path: str, user: SignedIn) -> Response:
         web: Web = request.app.state.web
-        place, at, _ = path.rpartition("@")
+        place, at, moment = path.rpartition("@")
+        if at and not moment.isdecimal():
+            raise HTTPException(404)
         scope = places.found(web.platform.plant, place if at else path)
         question = ask(web, request, user, page, scope=scope, sel=path if at else "")
         words = context(web, request, page, question)

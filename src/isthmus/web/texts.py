@@ -82,9 +82,11 @@ PANELS = {
     ),
     "state.range": Text("Nothing in this time range", "Nichts in diesem Zeitraum"),
     "state.range.text": Text(
-        "No shift was planned and nothing was recorded.",
-        "Es war keine Schicht geplant, und nichts wurde aufgezeichnet.",
+        "Nothing was recorded here, or no shift was planned.",
+        "Hier wurde nichts aufgezeichnet, oder es war keine Schicht geplant.",
     ),
+    "state.range.last": Text("Last data: {moment}", "Letzte Daten: {moment}"),
+    "state.range.jump": Text("Go there", "Dorthin"),
     "state.permission": Text("You may not see this", "Dafür fehlt Ihnen das Recht"),
     "state.permission.text": Text(
         "Your administrator can give you the role for it.",

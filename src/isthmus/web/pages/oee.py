@@ -6,7 +6,7 @@ from typing import Any
 from isthmus.apps.oee.page import Label, OeePage, ShiftGrid, ShiftSpan, oee_page
 from isthmus.web.i18n import Text
 from isthmus.web.page import Ask, Page
-from isthmus.web.pages.words import reason_labels, state_label
+from isthmus.web.pages.words import Empty, reason_labels, state_label, why_empty
 from isthmus.web.timeline import KINDS, stop_url, timeline_view
 
 TEXTS = {
@@ -79,7 +79,7 @@ def show(ask: Ask) -> Mapping[str, Any]:
         "peak": _peak(model),
         "by": by,
         "groupings": GROUPINGS,
-        "empty": not model.oee.value and not any(row.intervals for row in model.timeline.rows),
+        "empty": Empty() if _anything(model) else why_empty(ask),
         "partial": any(step.seconds is None for step in model.losses),
         "chosen": chosen,
         "chosen_label": _reason_label(ask, labels, chosen),
@@ -90,6 +90,12 @@ def show(ask: Ask) -> Mapping[str, Any]:
         "grid": _latest(model.grid),
         "stop_url": stop_url,
     }
+
+
+def _anything(model: OeePage) -> bool:
+    """Whether the range shows more than planned stops and silence."""
+    kinds = {interval.kind for row in model.timeline.rows for interval in row.intervals}
+    return bool(model.good.value) or bool(kinds - {"offline", "planned"})
 
 
 def _peak(model: OeePage) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 from isthmus.apps.oee.page import OverviewPage, overview_page
 from isthmus.web.i18n import Text
 from isthmus.web.page import Ask, Page
+from isthmus.web.pages.words import Empty, why_empty
 from isthmus.web.timeline import stop_url
 
 TEXTS = {
@@ -49,7 +50,7 @@ def show(ask: Ask) -> Mapping[str, Any]:
         "more": len(model.attention) - MOST_ALERTS,
         "loss_keys": _loss_keys(model),
         "stop_url": stop_url,
-        "empty": not any(row.oee.value is not None or row.good for row in model.rows),
+        "empty": Empty() if any(row.good for row in model.rows) else why_empty(ask),
     }
 
 
