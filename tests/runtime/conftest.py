@@ -23,7 +23,7 @@ from isthmus.testing.line_device import LineDevice, LineSource, ListeningConnect
 from isthmus.testing.one_source import field as mapped
 from isthmus.testing.one_source import plant, readable
 
-PATIENCE = 10.0
+PATIENCE = 20.0
 STATE = mapped("a", "machine_state.state", "state", codes=(("3", "execute"), ("7", "aborted")))
 GOOD = mapped("a", "part_count.good", "good", counter=Counter())
 
