@@ -20,6 +20,8 @@ Version = Literal["5", "3.1.1"]
 MOST_WAITING: Final = 100_000
 """Messages kept in memory. With QoS 1 the broker stops long before; QoS 0 knows no such brake."""
 _FILTERS_PER_REQUEST: Final = 100
+_CLOSE_WAITS: Final = 2.0
+"""Seconds for a connection that is just being made."""
 _TRY_AGAIN: Final = frozenset({
     "Server unavailable", "Server busy", "Use another server", "Server moved", "Quota exceeded",
     "Connection rate exceeded", "Unspecified error",
@@ -136,9 +138,17 @@ class Link:
 
     async def close(self) -> None:
         """Say goodbye and leave no socket, also when connecting is still under way."""
-        if self._connecting is not None and not self._connecting.done():
-            await asyncio.wait({self._connecting})
-        if self._connecting is not None and self._connecting.done():
+        connecting = self._connecting
+        if connecting is not None and not connecting.done():
+            await asyncio.wait({connecting}, timeout=_CLOSE_WAITS)
+        if connecting is not None and not connecting.done():
+            # A name lookup cannot be interrupted; what comes of it is closed when it ends.
+            connecting.add_done_callback(lambda _: self._leave())
+        else:
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._connecting is not None:
             with contextlib.suppress(OSError, asyncio.CancelledError):
                 self._connecting.result()
         # Without this the goodbye would wait for the event loop, which forgets us below.

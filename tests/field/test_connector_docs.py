@@ -1,0 +1,28 @@
+"""The reference pages of MQTT, MTConnect and SHDR name every option of the spec."""
+
+from pathlib import Path
+
+import pytest
+
+from isthmus.field.connectors.mqtt.spec import MqttSource, Tls
+from isthmus.field.connectors.mtconnect import MtconnectSource
+from isthmus.field.connectors.shdr import ShdrSource
+from isthmus.model.spec.site import SourceSpec
+from isthmus.model.spec.words import Spec
+
+PAGES = Path(__file__).parents[2] / "docs" / "reference" / "connectors"
+
+
+@pytest.mark.parametrize(
+    ("page", "spec"),
+    [
+        ("mqtt", MqttSource),
+        ("mqtt", Tls),
+        ("mtconnect", MtconnectSource),
+        ("shdr", ShdrSource),
+    ],
+)
+def test_every_option_is_documented(page: str, spec: type[Spec]) -> None:
+    text = (PAGES / f"{page}.md").read_text()
+    own = spec.model_fields.keys() - SourceSpec.model_fields.keys()
+    assert [name for name in sorted(own) if f"`{name}`" not in text] == []
