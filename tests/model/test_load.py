@@ -1,8 +1,11 @@
 """Reading folders: stages, secrets, overriding, and what the plant is made of."""
 
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from isthmus.base.problem import ProblemsError
 from isthmus.model.load import load, read
@@ -226,3 +229,23 @@ def test_reading_needs_no_environment_of_this_process(
     site.write_text(SITE.replace("10.1.4.7", "${HOST_OF_IM07}"))
     assert codes(read(folder, KINDS, ENV)) == ["M005"]
     assert read(folder, KINDS).problems == ()
+
+
+WORDS = st.sampled_from([
+    "null", "5", "-1", "true", "[]", "{}", "[1, {a: b}]", "x", "''", "2026-01-01", "1.5", "${X}",
+    "!secret opc", "&a x", "*a", "9" * 30, "\n", "  ", "- ", ": ", "'", '"', "{", "}", "\u2028",
+])  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_whatever_is_written_is_a_plant_or_a_problem(data: st.DataObject):
+    name = data.draw(st.sampled_from(sorted(FILES)))
+    text = FILES[name]
+    tokens = [found.span() for found in re.finditer(r"[\w.${}/%-]+|\S", text)]
+    start, end = data.draw(st.sampled_from(tokens))
+    files = {**FILES, name: text[:start] + data.draw(WORDS) + text[end:]}
+    loaded = read_model(files)
+    errors = [each for each in loaded.problems if each.severity == "error"]
+    assert (loaded.plant is None) == bool(errors)
+    assert all(each.render() for each in loaded.problems)

@@ -142,10 +142,12 @@ def _texts(folder: Path) -> tuple[dict[str, str], tuple[Problem, ...]]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix in _ENDINGS and not hidden and path.is_file():
-            yield path
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(root, name)
+            if path.suffix in _ENDINGS and not name.startswith("."):
+                yield path
 
 
 def _secrets(text: str) -> tuple[Mapping[str, str], list[Problem]]:
