@@ -14,6 +14,7 @@ from isthmus.field.connector import Missed
 from isthmus.flow.parcel import Shaped
 from isthmus.model.spec.machine_type import PulseRule
 from isthmus.runtime import sources
+from isthmus.runtime.heartbeat import Heartbeat
 from isthmus.testing.line_device import ListeningConnector, PollingConnector
 from isthmus.testing.one_source import field as mapped
 from isthmus.testing.one_source import plant
@@ -288,6 +289,35 @@ async def test_the_log_knows_when_the_source_was_alive(running: Running) -> None
     first = alive()["im"]
     await running.until(lambda: alive()["im"] > first)
     assert alive()["im"] <= running.clock.now()
+
+
+async def test_a_log_that_takes_no_heartbeat_ends_the_runner_loudly(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("the log is damaged")
+
+    monkeypatch.setattr(running.log, "alive", broken)
+    running.start()
+    assert running.task is not None
+    await asyncio.wait([running.task], timeout=10)
+    with pytest.raises(RuntimeError, match="the log is damaged"):
+        running.task.result()
+    assert running.said[-1] == "stopped"
+
+
+async def test_sources_of_one_log_share_one_heartbeat(running: Running) -> None:
+    heartbeat = Heartbeat(running.log)
+    now = running.clock.now()
+    heartbeat.heard("im", now)
+    heartbeat.heard("press", now - SECOND)
+
+    def alive() -> dict[str, int]:
+        with running.log.view() as view:
+            return view.last_alive()
+
+    await running.until(lambda: alive() == {"im": now - SECOND, "press": now - SECOND})
+    await heartbeat.close()
 
 
 async def test_a_clean_stop_is_quick_and_leaves_a_named_gap(running: Running) -> None:

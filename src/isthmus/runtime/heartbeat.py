@@ -19,8 +19,10 @@ class Heartbeat:
         self._task: asyncio.Task[None] | None = None
 
     def heard(self, source: str, at: Micros) -> None:
-        """This source answered at `at`."""
+        """This source answered at `at`. Raises what kept an earlier beat from the log."""
         self._heard[source] = at
+        if self._task is not None and self._task.done():
+            self._task.result()
         if self._task is None:
             self._task = asyncio.create_task(self._beat(), name="heartbeat")
 
@@ -30,8 +32,7 @@ class Heartbeat:
     async def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])
             self._task = None
 
     async def _beat(self) -> None:
