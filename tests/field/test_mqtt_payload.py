@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isthmus.base.clock import parse_time
@@ -154,6 +154,7 @@ def test_unreadable_time_keeps_the_value_as_uncertain(stamp: str, time_format: s
     assert read(tag, f'{{"v": 1, "t": {stamp}}}') == [Reading(tag, 1, NOW, UNCERTAIN)]
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=200)
     | st.recursive(
@@ -222,6 +223,7 @@ FILTER = st.tuples(st.lists(LEVEL, min_size=1, max_size=3), st.booleans()).map(
 TOPIC = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=4).map("/".join)
 
 
+@settings(deadline=None)
 @given(FILTER, FILTER, TOPIC)
 def test_a_covered_filter_matches_nothing_that_the_other_misses(
     narrow: str, wide: str, topic: str

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -502,6 +502,30 @@ async def test_an_agent_that_is_always_out_of_range_is_refused_in_the_end() -> N
                 await read_forever(mtconnect)
 
 
+async def test_observations_that_are_passed_over_are_a_gap() -> None:
+    """An agent that goes on silently instead of saying OUT_OF_RANGE."""
+    asked = []
+
+    def answer(target: str) -> tuple[int, str, bytes]:
+        asked.append(target)
+        status, content_type, body = plain()(target)
+        if len(asked) >= 5:  # probe, current, two samples; then it has lost 10 to 49
+            body = body.replace(b'firstSequence="1"', b'firstSequence="50"')
+            body = body.replace(b'nextSequence="10"', b'nextSequence="60"')
+            body = body.replace(b'sequence="7"', b'sequence="57"')
+            body = body.replace(b'sequence="8"', b'sequence="58"')
+        return status, content_type, body
+
+    async with http(answer) as url:
+        follower = MtconnectConnector("agent", source(url), ["load"], SystemClock())
+        async with opened(follower) as mtconnect:
+            await read_until(mtconnect, lambda _: len(asked) >= 8)
+            missed = mtconnect.missed()
+    assert [gap.detail for gap in missed] == ["40 observations had left the agent's buffer"]
+    assert asked[5] == "/probe"
+    assert asked[7].startswith("/sample?from=60")
+
+
 def test_xml_is_not_trusted(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("hidden")
@@ -519,6 +543,7 @@ def test_xml_is_not_trusted(tmp_path: Path) -> None:
 # The stream, piece by piece -----------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(
     bodies=st.lists(st.binary(max_size=50).filter(lambda body: b"--b" not in body), max_size=5),
     size=st.integers(1, 40),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isthmus.base.clock import SystemClock, parse_time, to_micros
@@ -315,6 +315,7 @@ def test_data_sets_and_tables_carry_what_did_not_change() -> None:
     assert [row[1] for row in rows if row[0] == "set:vars[g1][y]"] == [None, 2]
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=20), max_size=20))
 def test_any_bytes_in_any_pieces_give_the_same_lines(pieces: list[bytes]) -> None:
     data = b"".join(pieces) + b"\n"
@@ -328,6 +329,7 @@ LINE = st.binary(max_size=60) | st.text(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(LINE, max_size=5))
 def test_no_line_makes_the_reader_fail(lines: list[bytes | str]) -> None:
     read_lines(*lines, tags=["a", "b[1]", "condition:c", "series:o", "set:n[a]", "message:d"])
@@ -336,6 +338,7 @@ def test_no_line_makes_the_reader_fail(lines: list[bytes | str]) -> None:
 CODES = st.sampled_from(["1", "2", "3"])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["WARNING", "FAULT", "NORMAL"]), CODES)))
 def test_active_conditions_are_the_last_level_of_each_code(seen: list[tuple[str, str]]) -> None:
     conditions = Conditions()
