@@ -2,16 +2,15 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from isthmus.base.problem import Problem
-from isthmus.model.document import Document, ListNode, MappingNode, Node, Path, Scalar
+from isthmus.model.document import Document, Path, Scalar
+from isthmus.model.findings import EXPECTED_TYPES, Alternatives, Finding, located, settled
 from isthmus.model.known_keys import known_keys
 from isthmus.model.masking import is_secret_key
 from isthmus.model.scalars import plain_value
@@ -21,23 +20,6 @@ SpecT = TypeVar("SpecT", bound=BaseModel)
 
 _VARIABLE: Final = re.compile(r"\$\{[^{}]*\}")
 _SCALARS: Final = frozenset({"int_type", "float_type", "bool_type"})
-
-_EXPECTED: Final = MappingProxyType(
-    {
-        "string_type": "a text",
-        "int_type": "a whole number",
-        "int_from_float": "a whole number",
-        "float_type": "a number",
-        "bool_type": "`true` or `false`",
-        "dict_type": "a mapping",
-        "model_type": "a mapping",
-        "list_type": "a list",
-        "tuple_type": "a list",
-        "date_type": "a date such as 2026-01-31",
-        "none_required": "nothing",
-    }
-)
-"""Pydantic's complaints about the type of a value, and what they wanted."""
 
 _FORMS: Final = MappingProxyType(
     {
@@ -99,7 +81,7 @@ def _typed_variables(error: ValidationError, document: Document, prefix: Path, d
     _, root, _ = document.find(prefix)
     typed, found = deepcopy(data), False
     for each in error.errors(include_url=False):
-        finding = _finding(each, root)
+        finding = located(each, root)
         node = finding.node
         if finding.type not in _SCALARS or not isinstance(node, Scalar) or node.plain:
             continue
@@ -119,112 +101,20 @@ def _put(data: Any, path: Path, value: Any) -> None:
     data[last] = value
 
 
-@dataclass(frozen=True)
-class _Finding:
-    """One complaint of pydantic, with its place in the document instead of in the schema."""
-
-    type: str
-    path: Path
-    """Relative to what was validated; for a missing key, that of its parent."""
-    node: Node
-    unions: tuple[tuple[Path, str], ...]
-    """Branches of unions that were tried on the way: where, and which."""
-    at_key: bool
-    wanted: str
-    """The missing or unknown key, else empty."""
-    input: Any
-    context: Mapping[str, Any]
-    message: str
-
-
-_Alternatives = list[_Finding]
-"""Complaints about one value of which any one had to be absent."""
-
-
 def _problems(
     error: ValidationError, spec: type[BaseModel], document: Document, prefix: Path
 ) -> list[Problem]:
     _, root, _ = document.find(prefix)
-    findings = [_finding(each, root) for each in error.errors(include_url=False)]
+    findings = [located(each, root) for each in error.errors(include_url=False)]
     return [
         _problem(group, spec, document, prefix)
-        for group in _settled(findings)
+        for group in settled(findings)
         if id(group[0].node) not in document.unfilled
     ]
 
 
-def _finding(error: Any, root: Node) -> _Finding:
-    node, path, unions = root, [], []
-    at_key, wanted = False, ""
-    location = error["loc"]
-    for depth, part in enumerate(location):
-        last = depth == len(location) - 1
-        if last and error["type"] in {"missing", "extra_forbidden"}:
-            wanted = str(part)
-        elif last and part == "[key]":
-            at_key = True
-        elif (child := _child(node, part)) is not None:
-            node = child
-            path.append(part)
-        else:
-            unions.append((tuple(path), str(part)))
-    return _Finding(
-        error["type"],
-        tuple(path),
-        node,
-        tuple(unions),
-        at_key,
-        wanted,
-        error["input"],
-        error.get("ctx", {}),
-        error["msg"],
-    )
-
-
-def _child(node: Node, part: str | int) -> Node | None:
-    match node:
-        case MappingNode():
-            pair = node.pairs.get(str(part))
-            return pair[1] if pair else None
-        case ListNode() if isinstance(part, int) and part < len(node.items):
-            return node.items[part]
-        case _:
-            return None
-
-
-def _settled(findings: Sequence[_Finding], depth: int = 0) -> list[_Alternatives]:
-    """Of each union keep the branch that understood most of the value."""
-    groups: list[_Alternatives] = [[each] for each in findings if len(each.unions) <= depth]
-    unions: dict[Path, dict[str, list[_Finding]]] = {}
-    for each in findings:
-        if len(each.unions) > depth:
-            place, branch = each.unions[depth]
-            unions.setdefault(place, {}).setdefault(branch, []).append(each)
-    for place, branches in unions.items():
-        groups += _best(place, [_settled(found, depth + 1) for found in branches.values()])
-    return groups
-
-
-def _best(place: Path, branches: list[list[_Alternatives]]) -> list[_Alternatives]:
-    """The branch that got past the value's own type; else all of them, read as alternatives."""
-
-    def refused(branch: list[_Alternatives]) -> bool:
-        return any(
-            each.path == place and not each.at_key and not each.wanted
-            for group in branch
-            for each in group
-        )
-
-    understood = [branch for branch in branches if not refused(branch)]
-    if understood:
-        return min(understood, key=len)
-    alternatives = [each for branch in branches for group in branch for each in group]
-    fitting = [each for each in alternatives if each.type not in _EXPECTED]
-    return [fitting or alternatives]
-
-
 def _problem(
-    group: _Alternatives, spec: type[BaseModel], document: Document, prefix: Path
+    group: Alternatives, spec: type[BaseModel], document: Document, prefix: Path
 ) -> Problem:
     first = group[0]
     path = (*prefix, *first.path)
@@ -240,8 +130,8 @@ def _problem(
                 did_you_mean_or_list(first.wanted, keys, "known keys"),
                 at_key=True,
             )
-        case known if known in _EXPECTED:
-            wanted = " or ".join(dict.fromkeys(_EXPECTED[each.type] for each in group))
+        case known if known in EXPECTED_TYPES:
+            wanted = " or ".join(dict.fromkeys(EXPECTED_TYPES[each.type] for each in group))
             shown = _shown(first, with_type=True)
             return document.problem("M012", path, f"expected {wanted}, found {shown}")
         case _:
@@ -253,7 +143,7 @@ def _problem(
             return document.problem("M013", path, text, _choice_hint(first), at_key=first.at_key)
 
 
-def _complaint(finding: _Finding) -> str:
+def _complaint(finding: Finding) -> str:
     """What is wrong, to be read after the value."""
     context = finding.context
     match finding.type:
@@ -278,7 +168,7 @@ def form_in_words(pattern: str) -> str:
     return next(forms, f"of the form {pattern}")
 
 
-def _choice_hint(finding: _Finding) -> str:
+def _choice_hint(finding: Finding) -> str:
     if finding.type != "literal_error" or not isinstance(finding.input, str):
         return ""
     return did_you_mean(finding.input, re.findall("'([^']*)'", finding.context["expected"]))
@@ -288,7 +178,7 @@ def _backticks(expected: str) -> str:
     return expected.replace("'", "`")
 
 
-def _shown(finding: _Finding, *, with_type: bool = False) -> str:
+def _shown(finding: Finding, *, with_type: bool = False) -> str:
     """The value as the person wrote it; never what a variable or a secret stands for."""
     if kept_back := _kept_back(finding):
         return kept_back
@@ -308,7 +198,7 @@ def _shown(finding: _Finding, *, with_type: bool = False) -> str:
     return f"{what} {quoted}" if with_type else quoted
 
 
-def _kept_back(finding: _Finding) -> str:
+def _kept_back(finding: Finding) -> str:
     """What is said instead of a value that was filled in, or that looks like a password."""
     node = finding.node
     if not isinstance(node, Scalar) or finding.at_key:
@@ -322,7 +212,7 @@ def _kept_back(finding: _Finding) -> str:
     return ""
 
 
-def _without_value(message: str, finding: _Finding) -> str:
+def _without_value(message: str, finding: Finding) -> str:
     """A message of a validator may quote the value; where that was filled in it must not."""
     if _kept_back(finding) and str(finding.input):
         return message.replace(f"`{finding.input}`", "it").replace(str(finding.input), "•••")
