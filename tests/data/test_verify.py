@@ -133,3 +133,15 @@ def test_without_a_mark_nothing_is_taken_back(house: House, table: Path) -> None
     delta.commit_file(table, VERSIONS).write_bytes(b"")
     (problem, *_) = problems(house)
     assert problem.code == "D001"
+
+
+@pytest.mark.parametrize("content", [b"", b'{"commitInfo"'])
+@pytest.mark.parametrize("version", [0, 2, VERSIONS])
+def test_no_query_reads_over_the_damage_either(
+    house: House, table: Path, make_house: Callable[..., House], version: int, content: bytes
+) -> None:
+    delta.commit_file(table, version).write_bytes(content)
+    reader = make_house()
+    with pytest.raises(ProblemsError, match=f"commit {version} is"):
+        reader.numbers()
+    assert reader.lake.query("SELECT * FROM gap").num_rows == 0

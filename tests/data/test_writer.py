@@ -252,3 +252,48 @@ def test_a_lost_log_begins_a_new_epoch_and_the_lake_goes_on(
     house.writer.write_once()
     assert house.numbers() == [0, 1, 2]
     assert [problem.code for problem in check(house.lake)] == ["L002"]  # its counts went with it
+
+
+def test_a_field_that_left_the_model_keeps_its_column_and_waiting_rows(
+    make_house: Callable[..., House],
+) -> None:
+    force = BlockField(type="number")
+    house = make_house(plant({"cycle": cycle_block(clamp_force=force)}))
+    house.writer.verify()
+    house.log.append_rows([cycles(0, clamp_force=[5.0])], now=T0)
+    house.writer.write_once()
+    house.log.append_rows([cycles(1, clamp_force=[6.0])], now=T0)
+    house = make_house(plant())
+    house.writer.verify()
+    house.log.append_rows([cycles(2)], now=T0)
+    before = house.lake.query("SELECT clamp_force FROM cycle ORDER BY time")
+    assert house.writer.write_once().problems == []
+    after = house.lake.query("SELECT clamp_force FROM cycle ORDER BY time")
+    assert before["clamp_force"].to_pylist() == after["clamp_force"].to_pylist() == [5.0, 6.0, None]
+
+
+def test_a_block_that_left_the_model_keeps_its_table_and_waiting_rows(
+    make_house: Callable[..., House],
+) -> None:
+    house = make_house()
+    house.writer.verify()
+    house.add(0)
+    house.writer.write_once()
+    house.add(1)
+    house = make_house(plant({"energy": cycle_block()}))
+    house.writer.verify()
+    assert house.writer.write_once().rows == {"cycle": 1}
+    assert house.numbers() == [0, 1]
+    assert check(house.lake) == []
+
+
+def test_a_changed_model_is_taken_over_while_running(house: House) -> None:
+    house.add(0)
+    changed = plant({"cycle": cycle_block(clamp_force=BlockField(type="number"))})
+    house.writer.adopt(changed)
+    house.lake.adopt(changed)
+    house.log.append_rows([cycles(1, clamp_force=[5.0])], now=T0)
+    before = house.lake.query("SELECT clamp_force FROM cycle ORDER BY time")
+    assert house.writer.write_once().rows == {"cycle": 2}
+    assert before["clamp_force"].to_pylist() == [None, 5.0]
+    assert house.numbers() == [0, 1]

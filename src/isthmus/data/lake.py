@@ -16,10 +16,10 @@ import duckdb
 import pyarrow as pa
 
 from isthmus.base.problem import Problem
+from isthmus.data.catalog import catalog
 from isthmus.data.restricted import Limits, run_restricted
 from isthmus.data.stored import StoredTable
 from isthmus.data.sums import SampleSums
-from isthmus.data.tables import tables
 from isthmus.data.tail import Tail
 from isthmus.data.views import (
     LEDGER,
@@ -102,7 +102,7 @@ class Lake:
         """Take over a changed model."""
         with self._lock:
             self._plant = plant
-            self._schemas = dict(tables(plant))
+            self._schemas = catalog(self._folder, plant)
             self._tails = {site: Tail(self._schemas) for site in self._logs}
             self._dimensions = dimensions(plant)
             self._stored = {

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from deltalake import DeltaTable
 
+from isthmus.base.problem import ProblemsError
 from isthmus.data import delta
+from isthmus.data.verify import check_table
 
 
 class StoredTable:
@@ -19,9 +21,13 @@ class StoredTable:
         self.files: list[str] = []
 
     def refresh(self) -> None:
+        """ProblemsError, at the first time, if the table is damaged."""
         if self._table is None:
             if not delta.commit_file(self.folder, 0).exists() and not self._has_checkpoint():
                 return
+            problems = check_table(self.folder)
+            if problems:  # Delta would open it, and leave rows out
+                raise ProblemsError(problems)
             self._table = delta.open_table(self.folder)
         elif delta.commit_file(self.folder, self._table.version() + 1).exists():
             self._table.update_incremental()

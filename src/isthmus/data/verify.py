@@ -45,9 +45,11 @@ def _tables(lake: Path) -> list[Path]:
 
 def check_table(folder: Path) -> list[Problem]:
     """Only looks. Empty list: every commit is whole and every file it refers to is there."""
-    versions = _versions(folder)
+    # In this order: a writer may commit, maintenance may clean up, while we look.
     checkpoint, problems = _checkpoint(folder)
-    problems += _holes(folder, versions, checkpoint)
+    synced = synced_version(folder)
+    versions = _versions(folder)
+    problems += _holes(folder, versions, checkpoint, synced)
     for version in versions:
         if version > checkpoint or _size(folder, version) == 0:
             problems += _check_commit(folder, version)
@@ -79,9 +81,9 @@ def _checkpoint(folder: Path) -> tuple[int, list[Problem]]:
     return version, []
 
 
-def _holes(folder: Path, versions: list[int], checkpoint: int) -> list[Problem]:
+def _holes(folder: Path, versions: list[int], checkpoint: int, synced: int) -> list[Problem]:
     """Commits must follow each other from the checkpoint, or 0, to the last one synced."""
-    last = max([*versions, synced_version(folder), 0])
+    last = max([*versions, synced, 0])
     return [
         _damage(folder, commit_file(folder, version), f"commit {version} is missing")
         for version in range(checkpoint + 1, last + 1)

@@ -19,6 +19,7 @@ from deltalake.exceptions import CommitFailedError
 from isthmus.base.clock import Micros
 from isthmus.base.problem import Problem, ProblemsError
 from isthmus.data import delta
+from isthmus.data.catalog import catalog
 from isthmus.data.contract import ContractError, known_table, lake_rows
 from isthmus.data.evolve import open_for
 from isthmus.data.tables import TableSchema, tables
@@ -63,7 +64,8 @@ class Writer:
     ) -> None:
         self._lake = lake
         self._logs = list(logs.values())
-        self.schemas = tables(plant)
+        self._plant = plant
+        self.schemas: dict[str, TableSchema] = {}
         self._pace = pace or Pace()
         self._tables: dict[str, DeltaTable] = {}
         self._written_at = time.monotonic()
@@ -85,7 +87,7 @@ class Writer:
 
     def adopt(self, plant: Plant) -> None:
         """Take over a changed model: new blocks get tables, new fields get columns."""
-        self.schemas = tables(plant)
+        self._plant = plant
         problems = self._open_tables()
         if problems:
             raise ProblemsError(problems)
@@ -159,12 +161,16 @@ class Writer:
         return table, schema
 
     def _open_tables(self) -> list[Problem]:
+        """Create and widen the model's tables, then open all there are."""
         problems: list[Problem] = []
-        for name, schema in self.schemas.items():
+        for name, schema in tables(self._plant).items():
             try:
                 self._tables[name] = open_for(self._lake / name, schema)
             except ProblemsError as error:
                 problems += error.problems
+        self.schemas = catalog(self._lake, self._plant)
+        for name in self.schemas.keys() - self._tables.keys():
+            self._tables[name] = delta.open_table(self._lake / name)
         return problems
 
     def _compare(self, log: SqliteLog, now: Micros) -> list[Problem]:
