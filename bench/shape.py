@@ -123,7 +123,8 @@ def main() -> None:
         "what": "samples/s through shape: 20 machines × 8 tags, 3 blocks, 40 counters",
         "at": iso(time.time_ns() // 1_000),
         "machine": {
-            "cores": os.cpu_count(), "system": platform.system(), "arch": platform.machine(),
+            "cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1),
+            "system": platform.system(), "arch": platform.machine(),
             "python": platform.python_version(), "polars": pl.__version__,
             "pyarrow": pa.__version__,
         },

@@ -55,6 +55,8 @@ class Carried:
     pulses: dict[str, Pulses] = field(default_factory=dict)
     awaited: set[str] = field(default_factory=set)
     """Fields of which no value came since the source was opened."""
+    moved: dict[str, Micros] = field(default_factory=dict)
+    """Fields whose values are written at `opened` → latest device time of those that were."""
     unknown_since: Micros = 0
     """Time of the rows that said `unknown` when the source was lost."""
     opened: Micros = 0
@@ -77,6 +79,7 @@ def decode(state: bytes | None) -> Carried:
         held={key: Held(*values) for key, values in content["held"].items()},
         pulses={key: Pulses(*values) for key, values in content["pulses"].items()},
         awaited=set(content["awaited"]),
+        moved=content["moved"],
         unknown_since=content["unknown_since"],
         opened=content["opened"],
     )
@@ -89,6 +92,7 @@ def encode(carried: Carried) -> bytes:
         "held": {key: (h.time, h.name) for key, h in carried.held.items()},
         "pulses": {key: (p.status, p.at, p.seen) for key, p in carried.pulses.items()},
         "awaited": sorted(carried.awaited),
+        "moved": carried.moved,
         "unknown_since": carried.unknown_since,
         "opened": carried.opened,
     }

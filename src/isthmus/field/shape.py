@@ -14,11 +14,12 @@ import pyarrow.compute as pc
 
 from isthmus.base.clock import HOUR, MINUTE, Micros
 from isthmus.field.carried import Carried, Held, Pulses, StateError, decode, encode
-from isthmus.field.columns import Column, below, equals, single, split, with_columns
+from isthmus.field.columns import Column, below, equals, single, split
 from isthmus.field.convert import BAD_GRADE, converted, graded, no_entries
 from isthmus.field.counters import counted
 from isthmus.field.mapping import Kind, Mapping
 from isthmus.field.quarantine import Raw, Why, quarantined
+from isthmus.field.reopening import since_reopening
 from isthmus.field.rows import Making, rows_of, unknown_rows
 from isthmus.field.rules import Pulse, StateChange, changes
 from isthmus.flow.parcel import Count, Quarantined, Rows, Shaped
@@ -69,7 +70,8 @@ def resume(
             pulses={key: Pulses() for key in before.pulses},
             awaited=set(mapping.keys),
             unknown_since=unknown_since,
-            opened=opened,
+            # A device whose clock is ahead may have pushed `unknown_since` past our own time.
+            opened=max(opened, unknown_since + 1),
         )
     )
 
@@ -113,7 +115,7 @@ def _shape_hour(
     entries, pool = converted(entries, mapping)
     entries, out_of_order = _count_up(entries, mapping, carried)
     fine, broken = split(entries, equals(entries["why"], 0))
-    fine = _first_values(fine, mapping, carried)
+    fine = since_reopening(fine, mapping, carried)
     derived = _derived_changes(fine, mapping, carried)
     lost = _lost(broken, fine)
     return Shaped(
@@ -148,22 +150,6 @@ def _count_up(
         return entries, []
     up = counted(readings, mapping, carried)
     return pa.concat_batches([others, up.entries]), up.out_of_order
-
-
-def _first_values(fine: pa.RecordBatch, mapping: Mapping, carried: Carried) -> pa.RecordBatch:
-    """What was true before the source was lost and still is holds from the reopening on."""
-    if not carried.awaited:
-        return fine
-    times = fine["time"].to_pylist()
-    order = sorted(range(fine.num_rows), key=fine["sample"].to_pylist().__getitem__)
-    fields = fine["field"].to_pylist()
-    for at in order:
-        key = mapping.keys[fields[at]]
-        if key in carried.awaited:
-            carried.awaited.remove(key)
-            if times[at] <= carried.unknown_since:
-                times[at] = carried.opened
-    return with_columns(fine, time=pa.array(times, pa.int64()))
 
 
 def _taken_once(fine: pa.RecordBatch, mapping: Mapping) -> pa.RecordBatch:
