@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from isthmus.apps.oee.facts import FACT_SCHEMA, facts
@@ -18,6 +18,9 @@ SIX = 1_794_895_200_000_000
 """2026-11-17T06:00Z, when the early shift begins."""
 TWO = SIX + 8 * HOUR
 LATER = SIX + 20 * HOUR
+FIXTURES = [HealthCheck.function_scoped_fixture]
+NO_SHRINK = [Phase.explicit, Phase.reuse, Phase.generate]
+"""Each example builds a lake: shrinking would take minutes."""
 
 
 def _facts(factory: Any, start: Micros = SIX, end: Micros = TWO, now: Micros = LATER) -> pa.Table:
@@ -273,7 +276,7 @@ minute = st.integers(0, MINUTES)
 spans = st.lists(st.tuples(minute, st.integers(1, 90)), max_size=3)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, phases=NO_SHRINK, suppress_health_check=FIXTURES)
 @given(
     states=st.dictionaries(st.integers(-30, MINUTES), st.sampled_from(list(CATEGORY)), max_size=14),
     downs=spans,
@@ -336,7 +339,7 @@ def _account(
     return +account
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, phases=NO_SHRINK, suppress_health_check=FIXTURES)
 @given(
     states=st.dictionaries(minute, st.sampled_from(list(CATEGORY)), max_size=10),
     parts=st.dictionaries(minute, st.integers(0, 5), max_size=6),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from isthmus.apps.oee.facts import FACT_SCHEMA, OEE_FACT, facts
@@ -16,6 +16,9 @@ from isthmus.flow.parcel import TIME, Rows
 
 NOON = 1_794_916_800_000_000
 """2026-11-17T12:00Z, six hours into the early shift."""
+FIXTURES = [HealthCheck.function_scoped_fixture]
+NO_SHRINK = [Phase.explicit, Phase.reuse, Phase.generate]
+"""Each example builds a lake: shrinking would take minutes."""
 
 
 class Upkeep:
@@ -192,7 +195,7 @@ CHANGES = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, phases=NO_SHRINK, suppress_health_check=FIXTURES)
 @given(changes=CHANGES)
 def test_kept_facts_equal_a_full_computation_after_any_changes(
     changes: list[tuple[Any, ...]], build: Any, tmp_path_factory: pytest.TempPathFactory

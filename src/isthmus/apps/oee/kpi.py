@@ -245,7 +245,7 @@ def _grouped(table: str, dimensions: Sequence[str], where: str = "") -> str:
             SELECT *, epoch_us("start") AS s, epoch_us("end") AS e
             FROM {table} JOIN zones USING (machine) {where}
         )
-        SELECT {", ".join(keys)}, {_SUMS} FROM fact GROUP BY ALL
+        SELECT {", ".join(keys)}, {_SUMS} FROM fact GROUP BY ALL HAVING count(*) > 0
     """
 
 

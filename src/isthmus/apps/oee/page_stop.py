@@ -8,11 +8,11 @@ from isthmus.apps.oee.losses import find_stop, stops
 from isthmus.apps.oee.page_oee import timeline
 from isthmus.apps.oee.timeline import states
 from isthmus.apps.oee.view import Stop, StopPage, TrendSeries
-from isthmus.base.clock import DAY, MINUTE, Micros, to_datetime
+from isthmus.base.clock import DAY, MINUTE, Micros
+from isthmus.data.series import series
 from isthmus.model.plant import Machine, Plant
 
 AROUND: Final = 10 * MINUTE
-MOST_POINTS: Final = 2000
 
 
 def stop_page(query: Query, plant: Plant, stop: str, *, now: Micros) -> StopPage | None:
@@ -44,43 +44,11 @@ def trends(
             block=one.block,
             field=one.field,
             unit=plant.blocks[one.block].fields[one.field].unit or "",
-            points=_points(query, machine.path, one.block, one.field, start, end),
+            points=tuple(series(query, machine.path, one.block, one.field, start, end)),
         )
         for one in machine.maps
         if one.type in {"number", "integer"}
     )
-
-
-def _points(  # noqa: PLR0917
-    query: Query, machine: str, block: str, field: str, start: Micros, end: Micros
-) -> tuple[tuple[Micros, float | None], ...]:
-    # Two points per step keep every peak that a plain average would hide.
-    sql = f"""
-        WITH sample AS (
-            SELECT epoch_us(time) AS t, CAST({field} AS DOUBLE) AS v FROM {block}
-            WHERE machine = $machine AND {field} IS NOT NULL
-                AND _date BETWEEN $first_date AND $last_date
-                AND time >= $from AND time < $to
-        ),
-        step AS (SELECT *, (t - $start) // $width AS step FROM sample),
-        peak AS (
-            SELECT unnest([
-                {{'t': arg_min(t, v), 'v': min(v)}}, {{'t': arg_max(t, v), 'v': max(v)}}
-            ], recursive := true)
-            FROM step GROUP BY step
-        )
-        SELECT DISTINCT t, v FROM peak ORDER BY t
-    """
-    params = {
-        "machine": machine,
-        "from": to_datetime(start),
-        "to": to_datetime(end),
-        "first_date": to_datetime(start).date(),
-        "last_date": to_datetime(end).date(),
-        "start": start,
-        "width": max(1, 2 * (end - start) // MOST_POINTS),
-    }
-    return tuple((row["t"], row["v"]) for row in query(sql, params).to_pylist())
 
 
 def _earlier(query: Query, plant: Plant, stop: Stop, *, now: Micros) -> str:
