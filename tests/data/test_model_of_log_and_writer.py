@@ -116,8 +116,8 @@ class LogAndWriter(RuleBasedStateMachine):
 
 TestLogAndWriter = LogAndWriter.TestCase
 TestLogAndWriter.settings = settings(
-    max_examples=12,
-    stateful_step_count=15,
+    max_examples=8,
+    stateful_step_count=14,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],

@@ -14,6 +14,7 @@ REFUSED = (
     "SELECT * FROM '/etc/passwd.csv'",
     "SELECT * FROM read_parquet('{lake}/cycle/**/*.parquet')",
     "SELECT * FROM parquet_scan('{lake}/cycle/**/*.parquet')",
+    "SELECT * FROM '{lake}/cycle/_delta_log/00000000000000000000.json'",
     "SELECT (SELECT max(content) FROM read_text('/etc/hostname'))",
     "WITH a AS (SELECT * FROM glob('/*')) SELECT * FROM a",
     "SELECT * FROM query('SELECT 1')",

@@ -1,6 +1,7 @@
 """SQL of people: one SELECT over our names, in a DuckDB of its own with nothing else in reach."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ _REACHING_TOO: Final = frozenset(
      "force_checkpoint", "seq_scan", "arrow_scan", "arrow_scan_dumb", "pandas_scan",
      "python_map_function", "test_all_types", "json_execute_serialized_sql"}
 )  # fmt: skip
+
+
+_IDENTIFIER: Final = re.compile(r"\w+")
 
 
 class RefusedError(Exception):
@@ -80,22 +84,25 @@ def check_select(db: duckdb.DuckDBPyConnection, sql: str) -> None:
     tree = json.loads(row[0]) if row else {"error": True}
     if tree["error"]:
         raise RefusedError("only a plain SELECT is allowed here")
-    for name in _called(tree):
+    for name in _named(tree, "function_name"):
         if name.startswith(_REACHING) or name.endswith("_scan") or name in _REACHING_TOO:
             raise RefusedError(f"`{name}` is not allowed here: query the tables by name")
+    for name in _named(tree, "table_name"):
+        if not _IDENTIFIER.fullmatch(name):
+            raise RefusedError(f"`{name}` is no table: files are not opened here")
 
 
-def _called(tree: Any) -> Iterator[str]:
-    """Names of all functions anywhere in a serialised statement."""
+def _named(tree: Any, key: str) -> Iterator[str]:
+    """Values of a key anywhere in a serialised statement."""
     if isinstance(tree, dict):
-        name = tree.get("function_name")
-        if isinstance(name, str):
+        name = tree.get(key)
+        if isinstance(name, str) and name:
             yield name.lower()
         for value in tree.values():
-            yield from _called(value)
+            yield from _named(value, key)
     elif isinstance(tree, list):
         for value in tree:
-            yield from _called(value)
+            yield from _named(value, key)
 
 
 @contextmanager
