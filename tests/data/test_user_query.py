@@ -1,5 +1,6 @@
 """SQL of people: nothing but SELECT, nothing outside the lake, never without an end."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,10 +47,20 @@ REFUSED = (
 )
 
 
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Two rows in files and one in the tail, for all questions of this module."""
+    opened = House(tmp_path_factory.mktemp("house"))
+    opened.writer.verify()
+    opened.add(0, 2)
+    opened.writer.write_once()
+    opened.add(2)
+    yield opened
+    opened.close()
+
+
 @pytest.mark.parametrize("sql", REFUSED)
 def test_this_is_refused(house: House, sql: str) -> None:
-    house.add(0)
-    house.writer.write_once()
     with pytest.raises(RefusedError):
         house.lake.user_query(sql.format(lake=house.root / "lake"))
     assert not list(Path(house.root / "lake").glob("out*"))
@@ -67,9 +78,6 @@ def test_this_is_refused(house: House, sql: str) -> None:
     ],
 )
 def test_selects_over_the_tables_are_answered(house: House, sql: str, expected: int) -> None:
-    house.add(0, 2)
-    house.writer.write_once()
-    house.add(2)
     assert house.lake.user_query(sql).column(0).to_pylist() == [expected]
 
 
