@@ -4,19 +4,30 @@ import json
 import os
 from pathlib import Path
 
-from isthmus.apps.registry import USE_CASES
+from isthmus.apps.app import UseCase
+from isthmus.apps.registry import CASES, USE_CASES
 from isthmus.base.clock import Clock, Micros, ScaledClock, SystemClock
 from isthmus.field.registry import SOURCE_KINDS
 from isthmus.flow.log import SqliteLog
 from isthmus.model.load import load
-from isthmus.model.plant import Kinds, Plant, Site
+from isthmus.model.plant import Kinds, Need, Plant, Site
 from isthmus.provision.systems import SYSTEM_KINDS
 from isthmus.runtime.settings import Settings
 
 
 def kinds() -> Kinds:
     """Everything that can be declared in this installation."""
-    return Kinds(sources=SOURCE_KINDS, systems=SYSTEM_KINDS, use_cases=USE_CASES)
+    needs = {name: _needs(case) for name, case in CASES.items()}
+    return Kinds(SOURCE_KINDS, SYSTEM_KINDS, USE_CASES, needs)
+
+
+def _needs(case: UseCase) -> tuple[Need, ...]:
+    """What a use case cannot do without: for each need, the combinations of `block.field`."""
+    return tuple(
+        tuple(tuple(f"{one.block}.{one.field}" for one in way) for way in need.any_of)
+        for need in case.needs
+        if need.required
+    )
 
 
 def load_plant(folder: Path) -> Plant:

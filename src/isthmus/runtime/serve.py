@@ -11,6 +11,9 @@ from typing import Any
 import uvicorn
 
 from isthmus.base.problem import ProblemsError
+from isthmus.base.telemetry import configure_logging
+from isthmus.model.changes import changes
+from isthmus.model.plan_text import plan_text
 from isthmus.runtime.control import Answer, ControlServer
 from isthmus.runtime.open import clock, load_plant, note_model
 from isthmus.runtime.platform import EmbeddedPlatform
@@ -83,6 +86,12 @@ async def _answer(platform: EmbeddedPlatform, question: Any) -> Answer:
                 return {"changes": await platform.apply(Path(folder))}
             except ProblemsError as error:
                 return {"problems": [problem.as_dict() for problem in error.problems]}
+        case {"do": "plan", "folder": str(folder), "format": ("text" | "json") as form}:
+            try:
+                after = await asyncio.to_thread(load_plant, Path(folder))
+            except ProblemsError as error:
+                return {"problems": [problem.as_dict() for problem in error.problems]}
+            return {"plan": plan_text(changes(platform.plant, after), form)}
         case {"do": "health"}:
             return dict(platform.health())
         case _:
@@ -95,11 +104,7 @@ def main(arguments: list[str]) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
-    logging.basicConfig(
-        level=settings.log.upper(),
-        format="%(asctime)s %(levelname)s %(message)s",
-        stream=sys.stderr,
-    )
+    configure_logging(settings.log, "text", sys.stderr)
     for noisy in ("asyncua", "pymodbus", "httpx", "mqtt"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
