@@ -100,9 +100,16 @@ def _frame(entries: pa.RecordBatch, row: pa.Array, height: int, mapping: Mapping
         machine=pc.scatter(machine, row, max_index=height - 1),
         time=pc.scatter(entries["time"], row, max_index=height - 1),
         received=pc.scatter(entries["received"], row, max_index=height - 1),
-        taken=_summed(row, entries["taken"], "sum").cast(pa.int32()),
+        taken=_taken(row, entries["taken"]),
         grade=_worst(row, entries["grade"], height),
     )
+
+
+def _taken(row: pa.Array, taken: pa.Array) -> pa.Array:
+    """Samples per row; rows are numbered in the order of their first entries, as counts are."""
+    if pc.min(taken).as_py() == 1:
+        return pc.value_counts(row).field("counts").cast(pa.int32())
+    return _summed(row, taken, "sum").cast(pa.int32())
 
 
 def _summed(row: pa.Array, values: pa.Array, how: str) -> pa.Array:
