@@ -2,7 +2,7 @@
 
 Arrow and not Polars: typical parcels hold 50 to 500 samples, where the fixed cost of each step is
 all that counts. The same function written with Polars took 7.4 ms for 50 samples and 11.7 ms for
-10,000, with these kernels 2.4 ms and 4.6 ms (two shared cores, bench/shape.py).
+10,000, with these kernels 2.4 ms and 5.4 ms (two shared, busy cores; bench/shape.py).
 """
 
 from functools import partial
