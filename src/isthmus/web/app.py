@@ -12,6 +12,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse, Response
 
 from isthmus.web import errors, places, sign_in, vendor
+from isthmus.web.api import PREFIX, create_api
 from isthmus.web.assets import Assets
 from isthmus.web.auth import Accounts, Throttle, accounts_folder
 from isthmus.web.gate import Gate, SignedIn, signed_in, verify_csrf
@@ -41,7 +42,7 @@ def create_app(platform: Platform, accounts: Accounts | None = None) -> FastAPI:
     app = FastAPI(
         title="Isthmus",
         version=platform.version,
-        openapi_url="/api/v1/openapi.json",
+        openapi_url=None,  # the API has its own
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,
@@ -60,6 +61,7 @@ def create_app(platform: Platform, accounts: Accounts | None = None) -> FastAPI:
 
 def _routes(app: FastAPI, web: Web) -> None:
     app.mount("/static", web.assets)
+    app.mount(PREFIX, create_api(web))
     app.include_router(sign_in.router, include_in_schema=False)
     app.include_router(places.router, include_in_schema=False)
     app.add_api_route("/healthz", healthz, tags=["health"])

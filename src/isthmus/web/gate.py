@@ -140,7 +140,13 @@ def _refusal(scope: Scope, headers: Headers) -> ASGIApp:
         return _close_socket
     if scope["path"].startswith("/api/"):
         return JSONResponse(
-            {"detail": "Send `Authorization: Bearer ist_…`, or sign in."},
+            {
+                "error": {
+                    "code": "unauthorized",
+                    "message": "no token and no session, or an old one",
+                    "hint": "send `Authorization: Bearer ist_…`, or sign in",
+                }
+            },
             401,
             {"WWW-Authenticate": "Bearer"},
         )

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from isthmus.base.clock import Clock
+from isthmus.flow.contract import Failure
 from isthmus.flow.parcel import Rows
 from isthmus.model.plant import Plant
 from isthmus.web.live import Hub
@@ -16,6 +17,18 @@ class Lake(Protocol):
     """Answers SQL over all views; `isthmus.data.lake.Lake` is one. Safe to call from threads."""
 
     def query(self, sql: str, params: Mapping[str, object] | None = None) -> pa.Table: ...
+
+    def user_query(self, sql: str, *, max_rows: int = 10_000) -> pa.Table:
+        """One SELECT of a person, fenced in; `RefusedError` of `data.restricted` says why not."""
+        ...
+
+    def sequences(self) -> pa.Table:
+        """`_site, _epoch, first, last, parcels` of all that was logged."""
+        ...
+
+    def failures(self) -> Sequence[Failure]:
+        """Samples kept as RAW alone, because shaping them failed."""
+        ...
 
 
 class Platform(Protocol):
