@@ -20,6 +20,10 @@ from isthmus.runtime.control import NotRunning, ask
 from isthmus.testing.sim.run import Settings as SimSettings
 
 
+LEAD = 20
+"""Wall seconds from the clock's start to the machines' start."""
+
+
 @dataclass
 class Company:
     """A running company; its pages are at `url`."""
@@ -122,13 +126,16 @@ class Company:
 def company(
     folder: Path, *, start: Micros, end: Micros, speed: float, seed: int = 1, faults: bool = True
 ) -> Iterator[Company]:
-    """Devices and platform from plant time `start`; machines stand still after `end`."""
+    """Devices and platform; machines live from plant time `start` and stand still after `end`.
+
+    The clock begins a little earlier, so that all are up when the machines start.
+    """
     data = folder / "data"
     (data / "demo").mkdir(parents=True)
     ports = free_ports([*PORTS, "web"])
     wall = time.time_ns() // 1000
     sim = SimSettings(
-        seed, start, start, wall, speed, ports, f"sqlite:///{data}/demo/erp.sqlite",
+        seed, start, start - round(LEAD * speed) * SECOND, wall, speed, ports, f"sqlite:///{data}/demo/erp.sqlite",
         str(data / "demo"), faults=faults, end=end,
     )  # fmt: skip
     env = {

@@ -3,6 +3,7 @@
 import json
 import sys
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -65,6 +66,8 @@ def show(found: pa.Table, form: Format) -> None:
 
 
 def _plain(value: Any) -> str | float:
+    if isinstance(value, Decimal):  # a sum of integers is one in DuckDB
+        return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, datetime):
         return iso(to_micros(value)) if value.tzinfo else value.isoformat()
     if isinstance(value, timedelta):
