@@ -1,15 +1,13 @@
 """`SqliteLog`: the log of one site in one SQLite file, every append one synced transaction."""
 
-import fcntl
 import json
 import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -17,7 +15,8 @@ from isthmus.base.clock import SECOND, Micros
 from isthmus.flow.contract import Full, Gap, Stream
 from isthmus.flow.disk import free_bytes, make_folder, replace_text
 from isthmus.flow.failpoint import reach
-from isthmus.flow.log_reader import FORMAT, LogReader, damaged, read_site, signed
+from isthmus.flow.log_file import BusyError, OnlyWriter, mint_epoch, open_file
+from isthmus.flow.log_reader import LogReader, damaged, signed
 from isthmus.flow.log_start import check_integrity
 from isthmus.flow.parcel import Count, Quarantined, Rows, Shaped, checksum, encode
 from isthmus.model.spec.site import Keep
@@ -26,6 +25,7 @@ _FORGET: Final = 8
 """Raw parcels forgotten per append at most: a clock that jumps cannot wipe the horizon at once."""
 _KEEP_QUARANTINED: Final = 1_000_000
 
+_STREAMS: Final[tuple[Stream, ...]] = ("raw", "rows")
 _Parcel = tuple[str, bytes]
 """Name and payload."""
 _COUNT_SQL: Final = """
@@ -41,6 +41,8 @@ INSERT INTO quarantine
     (source, tag, machine, block, field, device_time, received_time, value, code, reason)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+
+__all__ = ["BusyError", "SqliteLog"]
 
 
 class SqliteLog(LogReader):
@@ -60,14 +62,14 @@ class SqliteLog(LogReader):
         free: Callable[[Path], int] = free_bytes,
     ) -> None:
         make_folder(file.parent)
-        self._only = _only_writer(file)
+        self._only = OnlyWriter(file.with_suffix(".lock"))
         self._keep = keep
         self._free = free
         self._lock = threading.Lock()
         self._watermark = file.with_suffix(".watermark")
         with ExitStack() as undo:
             undo.callback(self._only.close)
-            self._db = _open(file, site, now)
+            self._db = open_file(file, site, now)
             undo.callback(self._db.close)
             check_integrity(self._db, file, site)
             super().__init__(file)
@@ -201,7 +203,7 @@ class SqliteLog(LogReader):
     def fence(self, why: str, now: Micros) -> str:
         """Begin a new epoch: sequences given so far may have been given before."""
         with self._transaction() as db:
-            self._epoch = _mint(db, why, now)
+            self._epoch = mint_epoch(db, why, now)
         self._write_watermark()
         return self._epoch
 
@@ -327,75 +329,6 @@ class SqliteLog(LogReader):
             db.execute("UPDATE stream SET bytes = bytes + ? WHERE name = ?", (total, stream))
             self._given[stream] = seq
         return seq
-
-
-_STREAMS: Final[tuple[Literal["raw"], Literal["rows"]]] = ("raw", "rows")
-
-
-class BusyError(Exception):
-    """Another process writes this log."""
-
-
-def _only_writer(file: Path) -> "_Held":
-    return _Held(file.with_suffix(".lock"))
-
-
-class _Held:
-    """A lock that the kernel gives back when the process ends, however it ends."""
-
-    def __init__(self, file: Path) -> None:
-        self._stream = file.open("a")
-        try:
-            fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._stream.close()
-            raise BusyError(
-                f"{file.stem}: another Isthmus writes this log. Is one running on {file.parent}?"
-            ) from None
-
-    def close(self) -> None:
-        self._stream.close()
-
-
-def _open(file: Path, site: str, now: Micros) -> sqlite3.Connection:
-    db = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=30.0)
-    try:
-        db.execute("PRAGMA page_size = 16384")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA wal_autocheckpoint = 2000")
-        db.execute("PRAGMA cache_size = -16000")
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'alive'").fetchone():
-            _create(db, site, now)
-        found = read_site(db, file)
-    except sqlite3.DatabaseError as error:
-        db.close()
-        raise damaged(file, str(error)) from error
-    if found != site:
-        db.close()
-        raise damaged(file, f"it is the log of `{found}`, not of `{site}`")
-    return db
-
-
-def _create(db: sqlite3.Connection, site: str, now: Micros) -> None:
-    script = files("isthmus.flow").joinpath("tables.sql").read_text(encoding="utf-8")
-    db.executescript(
-        f"BEGIN IMMEDIATE; {script}"
-        f" INSERT INTO meta VALUES ('format', '{FORMAT}'), ('site', '{site}'); COMMIT;"
-    )
-    db.execute("BEGIN IMMEDIATE")
-    _mint(db, "created", now)
-    db.execute("COMMIT")
-
-
-def _mint(db: sqlite3.Connection, why: str, now: Micros) -> str:
-    epoch = secrets.token_hex(8)
-    given = dict(db.execute("SELECT name, seq FROM sqlite_sequence").fetchall())
-    db.execute(
-        "INSERT INTO epoch VALUES (?, ?, ?, ?, ?)",
-        (epoch, given.get("raw", 0) + 1, given.get("rows", 0) + 1, now, why),
-    )
-    return epoch
 
 
 def _raw_parcels(source: str, samples: pa.Table | None) -> list[_Parcel]:
