@@ -53,7 +53,31 @@ async def test_kpi_is_what_the_use_case_computes(api: AsyncClient, reading: Door
 
 
 async def test_kpi_has_every_name_the_reference_promises(api: AsyncClient) -> None:
-    promised = ["scope", "group", "from", "to", "availability", "effectiveness", "quality_ratio", "oee", "nee", "coverage", "pbt_s", "apt_s", "aust_s", "adet_s", "adot_s", "unknown_s", "produced", "good", "scrap", "rework", "ideal_s", "ideal_good_s", "reasons_null"]
+    promised = [
+        "scope",
+        "group",
+        "from",
+        "to",
+        "availability",
+        "effectiveness",
+        "quality_ratio",
+        "oee",
+        "nee",
+        "coverage",
+        "pbt_s",
+        "apt_s",
+        "aust_s",
+        "adet_s",
+        "adot_s",
+        "unknown_s",
+        "produced",
+        "good",
+        "scrap",
+        "rework",
+        "ideal_s",
+        "ideal_good_s",
+        "reasons_null",
+    ]
     (row,) = await rows(api, "kpi")
     assert set(promised) <= set(row)
 
