@@ -20,7 +20,7 @@ from isthmus.runtime.control import NotRunning, ask
 from isthmus.testing.sim.run import Settings as SimSettings
 
 
-LEAD = 20
+LEAD = 40
 """Wall seconds from the clock's start to the machines' start."""
 
 
@@ -107,6 +107,14 @@ class Company:
             return dict(asyncio.run(ask(self.data / "control.sock", {"do": "health"})))
         except NotRunning:
             return {"status": "gone"}
+
+    def wait_connected(self, seconds: float = 120) -> None:
+        """Until values come from every source."""
+
+        def connected() -> bool:
+            return set(self.health().get("sources", {"": ""}).values()) == {"connected"}
+
+        self.wait(connected, seconds, "all sources are connected")
 
     def stop(self) -> None:
         for name in ("platform", "devices"):

@@ -13,7 +13,8 @@ from isthmus.base.clock import HOUR, Clock, Micros
 from isthmus.base.problem import ProblemsError
 from isthmus.data.facts import FactKeeper
 from isthmus.data.lake import Lake
-from isthmus.data.writer import Writer
+from isthmus.data.maintain import run_apart
+from isthmus.data.writer import Pace, Writer
 from isthmus.field.shape import unknown_rows
 from isthmus.flow.contract import Log
 from isthmus.flow.log import SqliteLog
@@ -32,6 +33,10 @@ from isthmus.web.live import Hub
 log = logging.getLogger("isthmus")
 
 FACTS_EVERY = 2.0
+PACE = Pace(parcels=4_000, seconds=20.0)
+"""Few large commits make few files; queries see the tail of the log in between."""
+MAINTAIN_EVERY = 300.0
+"""Wall seconds: about fifteen files per table and site gather meanwhile."""
 DIMENSIONS_EVERY = 6 * HOUR
 """Plant time; shifts are laid out two weeks ahead."""
 
@@ -83,7 +88,10 @@ class EmbeddedPlatform:
             "status": "degraded" if degraded else self._status,
             "version": self.version,
             "troubles": dict(self._troubles),
-            "sources": {name: event.what for name, event in self._source_events.items()},
+            "sources": {
+                name: "connected" if event.connected else event.what
+                for name, event in self._source_events.items()
+            },
             "systems": {name: event.what for name, event in self._system_events.items()},
         }
 
@@ -128,7 +136,7 @@ class EmbeddedPlatform:
             self._start_source(source)
         for system in self._plant.systems.values():
             self._start_system(system)
-        for work in (self._write, self._keep_facts, self._lay_out):
+        for work in (self._write, self._keep_facts, self._lay_out, self._maintain):
             self._tasks.append(asyncio.create_task(self._always(work)))
         self._status = "ready"
 
@@ -136,12 +144,13 @@ class EmbeddedPlatform:
         now = self.clock.now()
         for site in self._plant.sites.values():
             self.logs[site.name] = open_log(self.settings, site)
+        self.writer = Writer(self.settings.lake, self.logs, self._plant, PACE)
+        for problem in self.writer.verify(now):
+            log.warning("%s", problem.render())
+        # After `verify`: a log that was restored must get its new epoch before it takes rows.
         for one in self.logs.values():
             one.recover(now, self._unknown)
         self.lake = Lake(self.settings.lake, self.logs, self._plant)
-        self.writer = Writer(self.settings.lake, self.logs, self._plant)
-        for problem in self.writer.verify(now):
-            log.warning("%s", problem.render())
         self._define(now)
         folder = self.settings.lake / OEE_FACT.name
         self.facts = FactKeeper(self.lake, OEE_FACT, self._plant, folder)
@@ -250,6 +259,10 @@ class EmbeddedPlatform:
     async def _keep_facts(self) -> None:
         await asyncio.sleep(FACTS_EVERY)
         await asyncio.to_thread(self.facts.refresh, self.clock.now())
+
+    async def _maintain(self) -> None:
+        await asyncio.sleep(MAINTAIN_EVERY)
+        await asyncio.to_thread(run_apart, self.settings.lake)
 
     async def _lay_out(self) -> None:
         await asyncio.sleep(1)
