@@ -1,10 +1,15 @@
-"""The stored part of a fact table: a Delta table in which whole days of a site are replaced."""
+"""The stored part of a fact table: a Delta table in which whole months of a site are replaced.
+
+Facts are few, so a month is one file (`_date` is its first day): a year of a thousand machines in
+daily files would cost more to open than to read.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import (
     CommitProperties,
     DeltaTable,
@@ -19,7 +24,7 @@ from isthmus.data.delta import create, open_table, sync_versions
 LogId = tuple[str, str]
 """(site, epoch)."""
 
-_DAY: Final = ["_site", "_date"]
+_MONTH: Final = ["_site", "_date"]
 _HOUR: Final = ["machine", "hour"]
 _NO_HOOKS: Final = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 """Checkpoints are made, and synced, by maintenance in its own process."""
@@ -68,10 +73,10 @@ class FactTable:
         if not renewed.num_rows:
             return
         placed = renewed.append_column("_site", renewed["site"]).append_column(
-            "_date", renewed["hour"].cast(pa.date32())
+            "_date", pc.floor_temporal(renewed["hour"], unit="month").cast(pa.date32())
         )
-        days = placed.group_by(_DAY).aggregate([])
-        kept = _stored(self._table, days).join(
+        months = placed.group_by(_MONTH).aggregate([])
+        kept = _stored(self._table, months).join(
             placed.group_by(_HOUR).aggregate([]), _HOUR, join_type="left anti"
         )
         new = placed.filter(placed["_fact"])
@@ -79,7 +84,7 @@ class FactTable:
         stamps = [Transaction(self._app(*log), seq) for log, seq in seen.items()]
         if until is not None:
             stamps.append(Transaction(self._app("", ""), until))
-        self._commit(self._table, rows.cast(self._schema), _predicate(days), stamps)
+        self._commit(self._table, rows.cast(self._schema), _predicate(months), stamps)
 
     def _commit(
         self, table: DeltaTable, rows: pa.Table, where: str, stamps: list[Transaction]
@@ -105,20 +110,20 @@ class FactTable:
         return f"{self._name}/{site}/{epoch}"
 
 
-def _stored(table: DeltaTable, days: pa.Table) -> pa.Table:
+def _stored(table: DeltaTable, months: pa.Table) -> pa.Table:
     filters: Any = [
-        ("_site", "in", set(days["_site"].to_pylist())),
-        ("_date", "in", set(days["_date"].to_pylist())),
+        ("_site", "in", set(months["_site"].to_pylist())),
+        ("_date", "in", set(months["_date"].to_pylist())),
     ]
     found = table.to_pyarrow_table(filters=filters)
-    return found.join(days, _DAY, join_type="left semi")
+    return found.join(months, _MONTH, join_type="left semi")
 
 
-def _predicate(days: pa.Table) -> str:
+def _predicate(months: pa.Table) -> str:
     by_site: dict[str, list[str]] = {}
-    for row in days.to_pylist():
+    for row in months.to_pylist():
         by_site.setdefault(row["_site"], []).append(f"'{row['_date']}'")
     return " OR ".join(
-        f"(_site = '{site}' AND _date IN ({', '.join(sorted(dates))}))"
-        for site, dates in sorted(by_site.items())
+        f"(_site = '{site}' AND _date IN ({', '.join(sorted(found))}))"
+        for site, found in sorted(by_site.items())
     )

@@ -35,7 +35,7 @@ SCRAP = Reads("part_count", "scrap", "counter", "parts thrown away")
 HAS_STATE = Need(any_of=((STATE,),), without="time: running, standing, setting up")
 COUNTS_PARTS = Need(any_of=((PRODUCED,), (GOOD, SCRAP)), without="effectiveness (speed)")
 COUNTS_GOOD = Need(
-    any_of=((GOOD,), (PRODUCED, SCRAP)), without="quality ratio and OEE", required=False
+    any_of=((PRODUCED, SCRAP), (GOOD,)), without="quality ratio and OEE", required=False
 )
 
 DOWNTIME = UseCase(

@@ -208,7 +208,7 @@ def _sums(
     first, last = window.whole
     if first < last:
         bounds = {"first": to_datetime(first), "last": to_datetime(last)}
-        where = "WHERE hour >= $first AND hour < $last"
+        where = "AND hour >= $first AND hour < $last"
         parts.append(query(_grouped("oee_fact", dimensions, where), params | bounds))
     edges = [facts(query, plant, machines, *edge, now=now) for edge in window.edges]
     if edges:
@@ -222,30 +222,64 @@ def _sums(
     return rows
 
 
-# A sum of which one part is unknown is unknown: it must not look like a smaller, certain one.
-_SUMS: Final = ", ".join(
-    ["min(s) AS s", "max(e) AS e"]
-    + [
-        f"CASE WHEN bool_and({name} IS NOT NULL) THEN sum({name})::DOUBLE END AS {name}"
-        for name in _KEPT
-    ]
+_UNSURE: Final = frozenset(
+    ("produced", "good", "scrap", "rework", "ideal_s", "ideal_good_s", "target")
 )
 
 
+def _total(name: str) -> str:
+    """A sum of which one part is unknown is unknown: it must not look like a smaller, sure one."""
+    if name in _UNSURE:
+        return f"CASE WHEN count({name}) = count(*) THEN sum({name})::DOUBLE END AS {name}"
+    return f"sum({name})::DOUBLE AS {name}"
+
+
+_SUMS: Final = ", ".join(["min(s) AS s", "max(e) AS e", *map(_total, _KEPT)])
+
+# What the names of groups are made of: formatting them for every fact would cost more than adding.
+_RAW: Final[Mapping[str, tuple[str, ...]]] = {
+    "total": (),
+    "site": ("site",),
+    "area": ("site", "area"),
+    "line": ("site", "area", "line"),
+    "machine": ("site", "machine"),
+    "month": ("site", "shift_day", "hour"),
+    "day": ("site", "shift_day", "hour"),
+    "shift": ("shift_day", "shift"),
+    "hour": ("hour",),
+    "operation": ("operation",),
+    "order": ("production_order",),
+    "material": ("material",),
+}
+
+
 def _grouped(table: str, dimensions: Sequence[str], where: str = "") -> str:
-    keys = [
+    raw = dict.fromkeys(part for name in dimensions for part in _RAW[name])
+    names = [
         f"{_GROUPS[name]} AS {quoted}"
         for name, quoted in zip(dimensions, _quoted(dimensions), strict=True)
     ]
+    # An hour inside a shift belongs to the shift's day: only others need the hour itself.
+    parts = [
+        "CASE WHEN shift_day IS NULL THEN hour END AS hour"
+        if part == "hour" and "shift_day" in raw and "hour" not in dimensions
+        else part
+        for part in raw
+    ]
+    any_machine = [] if "machine" in raw else ["any_value(machine) AS machine"]
+    keys = ", ".join(_quoted(dimensions))
     return f"""
-        WITH zones AS (
-            SELECT unnest($machines::VARCHAR[]) AS machine, unnest($zones::VARCHAR[]) AS zone
+        WITH fine AS (
+            SELECT {", ".join([*parts, *any_machine])}, min(epoch_us("start")) AS s,
+                max(epoch_us("end")) AS e, {", ".join(map(_total, _KEPT))}
+            FROM {table}
+            WHERE machine IN (SELECT unnest($machines::VARCHAR[])) {where}
+            GROUP BY ALL HAVING count(*) > 0
         ),
-        fact AS (
-            SELECT *, epoch_us("start") AS s, epoch_us("end") AS e
-            FROM {table} JOIN zones USING (machine) {where}
+        zones AS (
+            SELECT unnest($machines::VARCHAR[]) AS machine, unnest($zones::VARCHAR[]) AS zone
         )
-        SELECT {", ".join(keys)}, {_SUMS} FROM fact GROUP BY ALL HAVING count(*) > 0
+        SELECT {", ".join(names)}, {_SUMS} FROM fine JOIN zones USING (machine) GROUP BY {keys}
     """
 
 
