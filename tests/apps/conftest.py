@@ -61,7 +61,10 @@ def at(text: str, day: int = 17) -> Micros:
 
 
 def machine(
-    name: str, line: str = "line-1", ideal: float | None = 10.0, counts: tuple[str, ...] = ("good", "scrap")
+    name: str,
+    line: str = "line-1",
+    ideal: float | None = 10.0,
+    counts: tuple[str, ...] = ("good", "scrap"),
 ) -> Machine:
     path = f"acme/hamburg/moulding/{line}/{name}"
     fields = [("machine_state", "state", "enum"), *(("part_count", c, "counter") for c in counts)]
@@ -131,10 +134,14 @@ class Factory:
     def first(self) -> str:
         return next(iter(self.plant.machines))
 
-    def state(self, t: Micros, state: str | None, machine: str = "", *, quality: int | None = None) -> None:
+    def state(
+        self, t: Micros, state: str | None, machine: str = "", *, quality: int | None = None
+    ) -> None:
         if quality is None:
             quality = 2 if state is None else 0
-        self._insert("machine_state", machine or self.first, _at(t), state, *self._system(t, quality))
+        self._insert(
+            "machine_state", machine or self.first, _at(t), state, *self._system(t, quality)
+        )
 
     def parts(
         self, t: Micros, good: int | None = None, scrap: int | None = None, machine: str = "",
@@ -147,7 +154,12 @@ class Factory:
         self._insert("injection_cycle", machine or self.first, _at(t), celsius, *self._system(t, 0))
 
     def shift(
-        self, start: Micros, end: Micros, shift: str = "early", machine: str = "", day: date = date(2026, 11, 17)
+        self,
+        start: Micros,
+        end: Micros,
+        shift: str = "early",
+        machine: str = "",
+        day: date = date(2026, 11, 17),
     ) -> None:
         one = self.plant.machines[machine or self.first]
         self._insert("shift", one.site, one.line, one.path, shift, day, _at(start), _at(end))
@@ -177,7 +189,17 @@ class Factory:
         *, recorded: Micros | None = None, withdrawn: bool = False,
     ) -> None:  # fmt: skip
         recorded = start if recorded is None else recorded
-        row = (id_, machine or self.first, _at(start), _at(end), reason, "", "ada", _at(recorded), withdrawn)
+        row = (
+            id_,
+            machine or self.first,
+            _at(start),
+            _at(end),
+            reason,
+            "",
+            "ada",
+            _at(recorded),
+            withdrawn,
+        )
         self._insert("stop_reason_history", *row, *self._system(start, 0))
 
     def _system(self, t: Micros, quality: int) -> tuple[object, ...]:

@@ -50,10 +50,18 @@ def test_planned_stop_wins_over_an_unplanned_one(factory: Any, at: Any) -> None:
 
     found = _facts(factory)
 
-    assert _sum(found, "pot_s", "pbt_s", "adet_s", "apt_s") == (480 * 60, 450 * 60, 20 * 60, 430 * 60)
-    assert ratios(found.select(["pbt_s", "apt_s"]).group_by([]).aggregate(
-        [("pbt_s", "sum"), ("apt_s", "sum")]
-    ).rename_columns(["pbt_s", "apt_s"]))[0]["availability"] == pytest.approx(0.955556, abs=1e-6)
+    assert _sum(found, "pot_s", "pbt_s", "adet_s", "apt_s") == (
+        480 * 60,
+        450 * 60,
+        20 * 60,
+        430 * 60,
+    )
+    assert ratios(
+        found.select(["pbt_s", "apt_s"])
+        .group_by([])
+        .aggregate([("pbt_s", "sum"), ("apt_s", "sum")])
+        .rename_columns(["pbt_s", "apt_s"])
+    )[0]["availability"] == pytest.approx(0.955556, abs=1e-6)
 
 
 def test_overlapping_planned_stops_count_once(factory: Any, at: Any) -> None:
@@ -324,8 +332,16 @@ def _account(
         if order is not None and number >= order + orders[order]:
             order = None
         key = (number // 60, "early" if planned else None, None if order is None else f"o{order}")
-        category = CATEGORY[states[max(before)]] if (before := [s for s in states if s <= number]) else None
-        previous = CATEGORY[states[max(earlier)]] if (earlier := [s for s in states if s < number]) else None
+        category = (
+            CATEGORY[states[max(before)]]
+            if (before := [s for s in states if s <= number])
+            else None
+        )
+        previous = (
+            CATEGORY[states[max(earlier)]]
+            if (earlier := [s for s in states if s < number])
+            else None
+        )
         account[*key, "aoet_s"] += 60 if order is not None else 0
         account[*key, "produced"] += parts.get(number, 0)
         if not busy:
@@ -354,7 +370,11 @@ def test_a_window_cut_in_two_adds_up(build: Any, states: Any, parts: Any, cut: i
     for number, good in parts.items():
         made.parts(SIX + number * MINUTE, good=good)
     middle = SIX + cut * MINUTE
-    names = [name for name in FACT_SCHEMA.names if name.endswith("_s")] + ["produced", "failures", "target"]
+    names = [name for name in FACT_SCHEMA.names if name.endswith("_s")] + [
+        "produced",
+        "failures",
+        "target",
+    ]
 
     both = pa.concat_tables([_facts(made, SIX, middle), _facts(made, middle, TWO)])
 
@@ -368,7 +388,9 @@ def test_rows_carry_the_place_and_the_bounds_of_what_they_sum(factory: Any, at: 
 
     rows = _facts(factory, SIX, SIX + HOUR).to_pylist()
 
-    assert [(row["site"], row["area"], row["line"]) for row in rows] == [("hamburg", "moulding", "line-1")] * 2
+    assert [(row["site"], row["area"], row["line"]) for row in rows] == [
+        ("hamburg", "moulding", "line-1")
+    ] * 2
     bounds = {row["production_order"]: (row["start"], row["end"]) for row in rows}
     assert bounds["4711"] == (to_datetime(at("06:20")), to_datetime(at("06:40")))
     assert bounds[None] == (to_datetime(SIX), to_datetime(SIX + HOUR))

@@ -40,7 +40,9 @@ def company(build: Any) -> Any:
         made.state(SIX + 6 * HOUR + 7 * MINUTE, "stopped", path)
         made.state(SIX + 6 * HOUR + 31 * MINUTE, "execute", path)
         for step in range(16 * 12):
-            made.parts(SIX + step * 5 * MINUTE + number, good=15 - number, scrap=step % 2, machine=path)
+            made.parts(
+                SIX + step * 5 * MINUTE + number, good=15 - number, scrap=step % 2, machine=path
+            )
     keep(made)
     yield made
     made.connection.close()
@@ -51,7 +53,9 @@ def keep(made: Any, start: Micros = SIX - DAY, end: Micros = SIX + DAY) -> None:
     made.register("oee_fact", facts(made.query, made.plant, machines, start, end, now=LATER))
 
 
-def _kpi(made: Any, by: str = "total", start: Micros = SIX, end: Micros = TWO, scope: str = "acme") -> list[KpiRow]:
+def _kpi(
+    made: Any, by: str = "total", start: Micros = SIX, end: Micros = TWO, scope: str = "acme"
+) -> list[KpiRow]:
     return kpi(made.query, made.plant, scope, start, end, by, now=LATER)
 
 
@@ -68,7 +72,9 @@ def test_shift_and_machine_can_be_combined(company: Any) -> None:
     assert len(rows) == 6
 
 
-@pytest.mark.parametrize("by", ["site", "area", "line", "machine", "shift", "day", "month", "hour", "order", "material"])
+@pytest.mark.parametrize(
+    "by", ["site", "area", "line", "machine", "shift", "day", "month", "hour", "order", "material"]
+)
 def test_groups_of_any_kind_add_up_to_the_total(company: Any, by: str) -> None:
     groups = _kpi(company, by, end=SIX + 16 * HOUR)
     total = _kpi(company, end=SIX + 16 * HOUR)[0]
@@ -150,10 +156,13 @@ def test_unknown_grouping_is_refused_with_the_choices(company: Any) -> None:
 def test_time_models_differ_in_the_denominator_only(company: Any) -> None:
     args = (company.query, company.plant, "acme", SIX, TWO)
     iso, planned, e79 = (
-        kpi(*args, now=LATER, time_model=model)[0] for model in ("iso22400", "setup_planned", "semi_e79")
+        kpi(*args, now=LATER, time_model=model)[0]
+        for model in ("iso22400", "setup_planned", "semi_e79")
     )
 
-    assert iso["oee"] * iso["pbt_s"] == pytest.approx(planned["oee"] * (iso["pbt_s"] - iso["aust_s"]))
+    assert iso["oee"] * iso["pbt_s"] == pytest.approx(
+        planned["oee"] * (iso["pbt_s"] - iso["aust_s"])
+    )
     assert e79["oee"] == iso["teep"]
     for row in (iso, planned, e79):
         product = row["availability"] * row["effectiveness"] * row["quality_ratio"]
@@ -194,7 +203,9 @@ def test_sums_do_not_depend_on_where_a_window_is_split(company: Any, cut: Micros
 
 @settings(max_examples=10, deadline=None, phases=NO_SHRINK, suppress_health_check=FIXTURES)
 @given(start=st.integers(SIX, SIX + 15 * HOUR), length=st.integers(1, HOUR))
-def test_identities_of_iso22400_hold_in_any_window(company: Any, start: Micros, length: Micros) -> None:
+def test_identities_of_iso22400_hold_in_any_window(
+    company: Any, start: Micros, length: Micros
+) -> None:
     row = _kpi(company, start=start, end=start + length)[0]
     if row["oee"] is not None:
         assert row["oee"] == pytest.approx(row["ideal_good_s"] / row["pbt_s"])

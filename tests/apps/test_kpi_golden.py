@@ -172,7 +172,10 @@ def test_all_ratios_of_iso22400() -> None:
     }  # fmt: skip
     sums = {name: 60.0 * given[symbol] for name, symbol in minutes.items()}
     sums |= {name: given[symbol] for name, symbol in pieces.items()}
-    sums |= {"ideal_s": 60 * given["PRI"] * given["PQ"], "ideal_good_s": 60 * given["PRI"] * given["GQ"]}
+    sums |= {
+        "ideal_s": 60 * given["PRI"] * given["PQ"],
+        "ideal_good_s": 60 * given["PRI"] * given["GQ"],
+    }
     ours = {
         "oee_index": "oee", "nee_index": "nee", "throughput_rate_per_min": "throughput_per_hour",
         "AUPT": "aupt_s", "AUBT": "aubt_s",
@@ -284,7 +287,9 @@ def test_six_big_losses_and_productive_time_are_the_planned_time() -> None:
         "setup": setup,
         "breakdowns": downtime - setup,
     }
-    total_row = KpiRow("", "", {}, 0, 0, {"ideal_s": pri * total, "ideal_good_s": pri * good}, {}, {})
+    total_row = KpiRow(
+        "", "", {}, 0, 0, {"ideal_s": pri * total, "ideal_good_s": pri * good}, {}, {}
+    )
 
     steps = {step.key: step.seconds for step in waterfall(lost, total_row)}
 

@@ -36,7 +36,9 @@ def plant(build: Any) -> Any:
     made.reason("r1", SIX + 2 * HOUR, None, "no_material", second)
     made.state(SIX + 4 * HOUR + 40 * MINUTE, "aborted", second)
     made.state(SIX + 4 * HOUR + 50 * MINUTE, None, third)
-    kept = facts(made.query, made.plant, list(made.plant.machines.values()), SIX - DAY, NOW, now=NOW)
+    kept = facts(
+        made.query, made.plant, list(made.plant.machines.values()), SIX - DAY, NOW, now=NOW
+    )
     made.register("oee_fact", kept)
     yield made
     made.connection.close()
@@ -46,7 +48,9 @@ def _append(made: Any, rows: Rows) -> None:
     """As the log does, without its system columns."""
     made.sequence += 1
     made.connection.register("given", rows.table)
-    made.connection.execute("INSERT INTO stop_reason_history BY NAME SELECT * EXCLUDE (_source, _samples) FROM given")
+    made.connection.execute(
+        "INSERT INTO stop_reason_history BY NAME SELECT * EXCLUDE (_source, _samples) FROM given"
+    )
 
 
 def test_overview_is_a_tree_with_what_is_abnormal(plant: Any) -> None:
@@ -89,7 +93,11 @@ def test_live_page_shows_the_abnormal_first(plant: Any) -> None:
     assert (standing.unclassified_s, len(standing.unclassified)) == (1200, 1)
     assert [tile.reason for tile in standing.choices] == ["no_material", "jam", "changeover"]
     assert standing.order is not None
-    assert (standing.order.quantity, standing.order.good, standing.order.progress) == (1000, 1200, 1.2)
+    assert (standing.order.quantity, standing.order.good, standing.order.progress) == (
+        1000,
+        1200,
+        1.2,
+    )
     assert page.shift is not None
     assert (page.shift.shift, page.produced) == ("early", 4500)
 
@@ -116,7 +124,9 @@ def test_another_reason_corrects_the_first(plant: Any) -> None:
     _append(plant, second.rows)
 
     assert second.id == first.id
-    assert live_page(plant.query, plant.plant, "acme", now=NOW + 1).machines[0].reason == "changeover"
+    assert (
+        live_page(plant.query, plant.plant, "acme", now=NOW + 1).machines[0].reason == "changeover"
+    )
 
 
 def test_a_split_stop_that_gets_one_reason_is_no_longer_split(plant: Any) -> None:
@@ -125,7 +135,9 @@ def test_a_split_stop_that_gets_one_reason_is_no_longer_split(plant: Any) -> Non
     pieces = [Piece(shown.since, middle, "jam"), Piece(middle, None, "changeover")]
     _append(plant, split(plant.query, plant.plant, shown.stop, pieces, author="ada", now=NOW).rows)
     halves = stop_page(plant.query, plant.plant, shown.stop, now=NOW)
-    _append(plant, give(plant.query, plant.plant, shown.stop, "jam", author="ada", now=NOW + 1).rows)
+    _append(
+        plant, give(plant.query, plant.plant, shown.stop, "jam", author="ada", now=NOW + 1).rows
+    )
     whole = stop_page(plant.query, plant.plant, shown.stop, now=NOW + 1)
 
     assert halves is not None
@@ -164,7 +176,9 @@ def test_stop_page_shows_the_neighbours_and_what_is_around(plant: Any) -> None:
 
 def test_which_machines_can_have_a_use_case_and_what_is_missing(build: Any) -> None:
     made = build.plant(
-        build.machine("full"), build.machine("cycles", counts=("produced",)), build.machine("mute", counts=())
+        build.machine("full"),
+        build.machine("cycles", counts=("produced",)),
+        build.machine("mute", counts=()),
     )
 
     oee = {one.machine[-4:]: one for one in readiness(made, OEE)}

@@ -63,7 +63,9 @@ def test_missing_columns_and_empty_cells_are_unknown(sums: Path) -> None:
         ("", "K003", "no column holds a sum"),
     ],
 )
-def test_a_wrong_file_says_what_is_wrong_and_where(sums: Path, text: str, code: str, message: str) -> None:
+def test_a_wrong_file_says_what_is_wrong_and_where(
+    sums: Path, text: str, code: str, message: str
+) -> None:
     sums.write_text(text, encoding="utf-8")
 
     with pytest.raises(ProblemsError) as caught:

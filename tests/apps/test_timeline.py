@@ -17,7 +17,9 @@ TWO = SIX + 8 * HOUR
 LATER = SIX + 2 * DAY
 
 
-def _states(factory: Any, start: Micros = SIX, end: Micros = TWO, now: Micros = LATER) -> list[tuple[int, str]]:
+def _states(
+    factory: Any, start: Micros = SIX, end: Micros = TWO, now: Micros = LATER
+) -> list[tuple[int, str]]:
     """(minutes, kind) of the first machine."""
     found = states(factory.query, factory.plant, factory.first, start, end, now=now)
     return [(round(one.seconds / 60), one.kind) for one in found]
@@ -114,7 +116,11 @@ def test_time_standing_does_not_make_the_next_cycle_slow(factory: Any, at: Any) 
     factory.state(at("07:20"), "execute")
     _busy(factory, at("07:20"), at("08:10"))
 
-    assert _states(factory, end=at("08:00")) == [(60, "running"), (20, "unclassified"), (40, "running")]
+    assert _states(factory, end=at("08:00")) == [
+        (60, "running"),
+        (20, "unclassified"),
+        (40, "running"),
+    ]
 
 
 def test_a_stop_that_goes_on_behind_the_window_is_not_minor(quiet: Any, at: Any) -> None:
@@ -216,11 +222,15 @@ NO_SHRINK = [Phase.explicit, Phase.reuse, Phase.generate]
 @settings(max_examples=10, deadline=None, phases=NO_SHRINK, suppress_health_check=FIXTURES)
 @given(
     changes=st.dictionaries(
-        minute, st.sampled_from(["execute", "resetting", "idle", "stopped", "off", None]), max_size=14
+        minute,
+        st.sampled_from(["execute", "resetting", "idle", "stopped", "off", None]),
+        max_size=14,
     ),
     parts=st.dictionaries(minute, st.integers(1, 9), max_size=8),
     downs=st.lists(st.tuples(minute, st.integers(1, 60)), max_size=2),
-    reasons=st.dictionaries(minute, st.sampled_from(["jam", "no_material", "changeover"]), max_size=3),
+    reasons=st.dictionaries(
+        minute, st.sampled_from(["jam", "no_material", "changeover"]), max_size=3
+    ),
     window=st.tuples(minute, minute).filter(lambda pair: pair[0] < pair[1]),
 )
 def test_intervals_tile_the_window_and_losses_add_up(

@@ -66,7 +66,9 @@ class Upkeep:
 
 def _sorted(table: pa.Table) -> list[dict[str, Any]]:
     rows = table.to_pylist()
-    return sorted(rows, key=lambda row: (row["machine"], row["hour"], row["start"], str(row["shift"])))
+    return sorted(
+        rows, key=lambda row: (row["machine"], row["hour"], row["start"], str(row["shift"]))
+    )
 
 
 @pytest.fixture
@@ -186,7 +188,9 @@ CHANGES = st.lists(
     st.one_of(
         st.tuples(st.just("state"), MOMENTS, STATES),
         st.tuples(st.just("parts"), MOMENTS, st.integers(0, 9)),
-        st.tuples(st.just("order"), MOMENTS, st.sampled_from(["1", "2"]), st.booleans(), st.booleans()),
+        st.tuples(
+            st.just("order"), MOMENTS, st.sampled_from(["1", "2"]), st.booleans(), st.booleans()
+        ),
         st.tuples(st.just("pass"), st.sampled_from([MINUTE, 17 * MINUTE, HOUR, 3 * HOUR])),
         st.tuples(st.just("crash")),
         st.tuples(st.just("persist")),
