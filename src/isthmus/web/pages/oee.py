@@ -54,7 +54,7 @@ TEXTS = {
     "stops.of": Text("Stops: {reason}", "Stopps: {reason}"),
 }
 
-SHIFTS = 8
+SHIFTS = 7
 GROUPINGS = ("machine", "line", "shift", "day", "order", "material")
 
 
