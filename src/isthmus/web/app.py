@@ -21,6 +21,7 @@ from isthmus.web.i18n import merged
 from isthmus.web.live import feed, permitted, serve
 from isthmus.web.page import Page
 from isthmus.web.pages import PAGES
+from isthmus.web.pages.complete import heard_fields
 from isthmus.web.pages.live import live_fields
 from isthmus.web.platform import Platform
 from isthmus.web.render import Templates
@@ -117,12 +118,16 @@ async def snapshot(request: Request, user: SignedIn, topics: str = "") -> Respon
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     web: Web = app.state.web
-    feeding = asyncio.create_task(
-        feed(web.platform.hub, lambda machines: live_fields(web.platform, machines))
-    )
+    hub = web.platform.hub
+    feeds = [
+        asyncio.create_task(feed(hub, lambda those: live_fields(web.platform, those))),
+        asyncio.create_task(
+            feed(hub, lambda those: heard_fields(web.platform, those), kind="platform", pause=2.0)
+        ),
+    ]
     try:
         yield
     finally:
-        feeding.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await feeding
+        for feeding in feeds:
+            feeding.cancel()
+        await asyncio.gather(*feeds, return_exceptions=True)

@@ -24,7 +24,6 @@ MOST_TOPICS: Final = 500
 
 PERMISSIONS: Final[Mapping[str, Role]] = {
     "machine": "viewer",
-    "line": "viewer",
     "platform": "viewer",
     "source": "engineer",
 }
@@ -208,15 +207,22 @@ async def _send_or_leave(socket: WebSocket, frame: str) -> None:
 
 
 Compute = Callable[[list[str]], Iterable[tuple[str, Mapping[str, Any]]]]
-"""Reads the present values of these machines from the lake: topic and fields."""
+"""Reads the present values of these machines (or whatever is watched): topic and fields."""
 
 
-async def feed(hub: Hub, compute: Compute, *, slowest: float = 1.0) -> None:
-    """Compute live values when rows arrive, at most four times a second; only while watched."""
+async def feed(
+    hub: Hub,
+    compute: Compute,
+    *,
+    kind: str = "machine",
+    slowest: float = 1.0,
+    pause: float = INTERVAL,
+) -> None:
+    """Compute live values when rows arrive, with a pause between; only while watched."""
     while True:
         await hub.changed(slowest)
-        machines = hub.watched("machine")
-        if machines:
-            for topic, fields in await asyncio.to_thread(compute, machines):
+        watched = hub.watched(kind)
+        if watched:
+            for topic, fields in await asyncio.to_thread(compute, watched):
                 hub.publish(topic, fields)
-        await asyncio.sleep(INTERVAL)
+        await asyncio.sleep(pause)

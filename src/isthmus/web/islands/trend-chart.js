@@ -1,12 +1,16 @@
-// <trend-chart>: raw signals over time, one uPlot pane each, one shared cursor.
+// <trend-chart>: signals over time, one uPlot pane each, one shared cursor. A series with `src` is
+// fetched, thinned to minimum and maximum per step; a closer look asks for that stretch again.
 // @ts-check
 
 /**
- * @typedef {{label: string, unit: string, times: number[], values: (number | null)[]}} Series
- * @typedef {{zone: string, language: string, series: Series[], cursor?: [number, number]}} Data
+ * @typedef {{label: string, unit: string, times: number[], values: (number | null)[],
+ *   src?: string, from?: string, to?: string}} Series
+ * @typedef {{zone: string, language: string, series: Series[], cursor?: [number, number],
+ *   range?: [number, number]}} Data
  */
 
 const HEIGHT = 140;
+const PATIENCE = 200; // ms between a zoom and the question for it
 const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3], [1, 2], [10, 4]];
 
 const SHEET = new CSSStyleSheet();
@@ -38,13 +42,29 @@ class TrendChart extends HTMLElement {
     this.plots?.forEach((plot) => plot.destroy());
   }
 
-  read() {
+  async read() {
     const text = this.querySelector("script")?.textContent;
     if (!text || text === this.text) return;
     this.text = text;
     const data = /** @type {Data} */ (JSON.parse(text));
+    const series = await Promise.all(data.series.map((one) => (one.src ? fetched(one) : one)));
+    if (text !== this.text || !this.isConnected) return; // the page has moved on
     this.plots?.forEach((plot) => plot.destroy());
-    this.plots = data.series.map((series, index) => this.plot(data, series, index));
+    this.plots = series.map((one, index) => this.plot(data, one, index));
+  }
+
+  /** Somebody looks closer: the same pixels, more of the data. @param {any} plot @param {Series} series */
+  zoomed(plot, series) {
+    const { min, max } = plot.scales.x;
+    clearTimeout(plot.waiting);
+    if (!series.src || min === null || min <= Date.parse(series.from ?? "") / 1000) return;
+    plot.waiting = setTimeout(async () => {
+      const closer = await fetched({ ...series, from: iso(min), to: iso(max) });
+      if (plot.scales.x.min === min && plot.scales.x.max === max && closer.times.length) {
+        plot.setData([closer.times, closer.values], false);
+        plot.redraw();
+      }
+    }, PATIENCE);
   }
 
   resize() {
@@ -62,7 +82,11 @@ class TrendChart extends HTMLElement {
       title: label,
       width: this.clientWidth || 600,
       height: HEIGHT,
-      cursor: { sync: { key: this.id }, drag: { x: true, y: false } },
+      cursor: {
+        sync: { key: this.id }, drag: { x: true, y: false },
+        bind: { dblclick: (/** @type {any} */ plot) => () => plot.setData([series.times, series.values]) },
+      },
+      scales: { x: data.range ? { range: (/** @type {any} */ _, /** @type {number} */ min, /** @type {number} */ max) => wide(series, data, min, max) } : {} },
       tzDate: (/** @type {number} */ at) => uPlot.tzDate(new Date(at * 1000), data.zone),
       legend: { live: true },
       axes: [
@@ -77,6 +101,7 @@ class TrendChart extends HTMLElement {
       hooks: {
         drawClear: [(/** @type {any} */ plot) => this.shade(plot, data.cursor)],
         setCursor: [(/** @type {any} */ plot) => index === 0 && this.tell(plot)],
+        setSelect: [(/** @type {any} */ plot) => setTimeout(() => this.zoomed(plot, series))],
       },
     }, [series.times, series.values], this.panes);
   }
@@ -103,6 +128,30 @@ class TrendChart extends HTMLElement {
     probe.style.color = "";
     return colour;
   }
+}
+
+/** A series with its values; one that cannot be had is empty, the others still show. @param {Series} series @returns {Promise<Series>} */
+async function fetched(series) {
+  const empty = { ...series, times: [], values: [] };
+  try {
+    const answer = await fetch(`${series.src}&from=${encodeURIComponent(series.from ?? "")}&to=${encodeURIComponent(series.to ?? "")}`);
+    if (!answer.ok) return empty;
+    const found = await answer.json();
+    return { ...series, times: found.time.map((/** @type {string} */ at) => Date.parse(at) / 1000), values: found.value };
+  } catch {
+    return empty; // offline: the chip in the header says so
+  }
+}
+
+/** The whole range of the page while nobody zooms, also where the signal is silent. @param {Series} series @param {Data} data @param {number} min @param {number} max @returns {[number, number]} */
+function wide(series, data, min, max) {
+  const all = min === series.times[0] && max === series.times[series.times.length - 1];
+  return (all || min === null) && data.range ? data.range : [min, max];
+}
+
+/** @param {number} seconds */
+function iso(seconds) {
+  return new Date(seconds * 1000).toISOString();
 }
 
 /** @param {number} at seconds @param {string} locale @param {string} zone @param {boolean} [seconds] */

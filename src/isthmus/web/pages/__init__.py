@@ -1,7 +1,9 @@
 """The pages. A new one is a module here, a template of its name, and one line in PAGES."""
 
 from isthmus.web.page import Page
+from isthmus.web.pages.complete import COMPLETE
 from isthmus.web.pages.live import LIVE
+from isthmus.web.pages.machine import MACHINE
 from isthmus.web.pages.oee import OEE
 from isthmus.web.pages.overview import OVERVIEW
 from isthmus.web.pages.stop import STOP
@@ -9,7 +11,9 @@ from isthmus.web.pages.stop import STOP
 PAGES: tuple[Page, ...] = (
     OVERVIEW,
     LIVE,
+    MACHINE,
     OEE,
     STOP,
+    COMPLETE,
 )
 """In the order of the navigation."""

@@ -10,7 +10,7 @@ from isthmus.web.i18n import Text, merged
 from isthmus.web.page import Ask, Page
 from isthmus.web.pages.reason import TEXTS as REASON_TEXTS
 from isthmus.web.pages.reason import for_reasons, router
-from isthmus.web.pages.words import reason_labels, state_label
+from isthmus.web.pages.words import live_words, reason_labels, state_label
 from isthmus.web.platform import Platform
 from isthmus.web.shell import shift_label
 from isthmus.web.timeline import KINDS, stop_url, timeline_view
@@ -55,7 +55,7 @@ def show(ask: Ask) -> Mapping[str, Any]:
             "states", model.timeline, reason_labels(plant), ask.t, ask.f, follow=True
         ),
         "kinds": KINDS,
-        "words": _words(ask),
+        "words": live_words(plant, ask.t),
         "state": lambda machine: state_label(plant, ask.t, machine.state or machine.kind),
         "shift": shift_label(ask.t, model.shift.shift) if model.shift else "",
         "stop_url": stop_url,
@@ -88,18 +88,6 @@ def _fields(machine: LiveMachine) -> Fields:
         "progress": machine.order.progress if machine.order else None,
         "reason": machine.reason,
     }
-
-
-def _words(ask: Ask) -> Mapping[str, str]:
-    plant, t = ask.platform.plant, ask.t
-    states = {
-        name: state_label(plant, t, name)
-        for system in plant.code_systems.values()
-        for name in system.values
-    }
-    reasons = {slug: t.label(label, slug) for slug, label in reason_labels(plant).items()}
-    kinds = {kind: t(f"kind.{kind}") for kind in KINDS}
-    return kinds | states | reasons
 
 
 LIVE = Page(

@@ -1,5 +1,6 @@
 """Words of the model in the reader's language, and what a panel says when it is empty."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -7,6 +8,7 @@ from isthmus.apps.oee.page import Label
 from isthmus.model.plant import Plant
 from isthmus.web.i18n import Translator
 from isthmus.web.page import Ask
+from isthmus.web.timeline import KINDS
 
 
 def reason_labels(plant: Plant) -> dict[str, Label]:
@@ -50,3 +52,15 @@ def why_empty(ask: Ask) -> Empty:
         ask.view.url(range=day, sel=""),
         ask.t("state.range.jump"),
     )
+
+
+def live_words(plant: Plant, t: Translator) -> Mapping[str, str]:
+    """What the browser needs to say live values: kinds, states, reasons."""
+    states = {
+        name: state_label(plant, t, name)
+        for system in plant.code_systems.values()
+        for name in system.values
+    }
+    reasons = {slug: t.label(label, slug) for slug, label in reason_labels(plant).items()}
+    kinds = {kind: t(f"kind.{kind}") for kind in KINDS}
+    return kinds | states | reasons
