@@ -30,7 +30,7 @@ def sql(
         Path | None, typer.Option("--model", help="The model; default: the one that runs here.")
     ] = None,
     form: Annotated[Format, typer.Option("--format")] = Format.table,
-    max_rows: Annotated[int, typer.Option(min=1)] = 100_000,
+    max_rows: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 100_000,
     timeout: Annotated[float, typer.Option(help="Seconds.", min=0.1)] = 60.0,
 ) -> None:
     """Answer one SELECT from the data folder; nothing is ever changed."""
