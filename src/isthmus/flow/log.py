@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from isthmus.base.clock import SECOND, Micros
+from isthmus.base.clock import MINUTE, SECOND, Micros
 from isthmus.flow.contract import Full, Gap, Stream
 from isthmus.flow.disk import free_bytes, make_folder, replace_text
 from isthmus.flow.failpoint import reach
@@ -36,6 +37,11 @@ ON CONFLICT (hour, source, tag) DO UPDATE SET
     unmapped = unmapped + excluded.unmapped, quarantined = quarantined + excluded.quarantined,
     late = late + excluded.late, shaped = shaped + excluded.shaped
 """
+_ALIVE_SQL: Final = """
+INSERT INTO alive VALUES (?, ?) ON CONFLICT (source) DO UPDATE SET at = max(at, excluded.at)
+"""
+_AHEAD: Final = 5 * MINUTE
+"""A device clock that is further ahead of ours is not believed."""
 _QUARANTINE_SQL: Final = """
 INSERT INTO quarantine
     (source, tag, machine, block, field, device_time, received_time, value, code, reason)
@@ -98,6 +104,9 @@ class SqliteLog(LogReader):
             _add_counts(db, shaped.counts)
             if shaped.state is not None:
                 db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (source, shaped.state))
+            if samples is not None:
+                # In the same transaction: after a crash, `unknown` must come after these rows.
+                db.execute(_ALIVE_SQL, (source, _heard(samples, now)))
             self._forget(db, now)
         return position
 
@@ -120,9 +129,7 @@ class SqliteLog(LogReader):
 
     def alive(self, sources: Iterable[str], now: Micros) -> None:
         with self._transaction() as db:
-            db.executemany(
-                "INSERT OR REPLACE INTO alive VALUES (?, ?)", [(name, now) for name in sources]
-            )
+            db.executemany(_ALIVE_SQL, [(name, now) for name in sources])
 
     def open_gap(
         self,
@@ -333,6 +340,13 @@ class SqliteLog(LogReader):
 
 def _raw_parcels(source: str, samples: pa.Table | None) -> list[_Parcel]:
     return [(source, encode(samples))] if samples is not None and samples.num_rows else []
+
+
+def _heard(samples: pa.Table, now: Micros) -> Micros:
+    """When the source was last alive: now, or just after its newest value if its clock is ahead."""
+    times = samples["device_time"].cast(pa.int64())
+    newest = pc.max(times.filter(pc.less_equal(times, now + _AHEAD))).as_py()
+    return max(now, newest + 1) if newest is not None else now
 
 
 def _row_parcels(rows: Sequence[Rows]) -> list[_Parcel]:

@@ -148,6 +148,14 @@ class LogContract(ABC):
         assert found.recover(T0 + HOUR, unknown) == []
         found.close()
 
+    def test_after_a_crash_unknown_comes_after_the_last_row(self, log: Log, folder: Path) -> None:
+        log.alive(["im07"], T0)
+        log.append("im07", samples(60), shaped(60), now=T0 + 50 * SECOND)  # a clock ahead of ours
+        found = self.again(log, folder)
+        (gap,) = found.recover(T0 + HOUR, lambda _source, _at: [])
+        assert gap.start == T0 + 60 * SECOND + 1
+        found.close()
+
     def test_a_full_disk_refuses_whole_appends_and_goes_on_by_itself(self, folder: Path) -> None:
         room = {"free": PLENTY}
         log = self.open_log(folder, Keep(free_mb=500), lambda _: room["free"])
