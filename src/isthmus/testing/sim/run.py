@@ -165,7 +165,7 @@ class Company:
     async def _erp(self) -> None:
         while True:
             await asyncio.sleep(1.0)
-            await asyncio.to_thread(self.erp.advance, self.now())
+            await asyncio.to_thread(self.erp.advance, self.clock.now())
 
 
 async def _main(settings: Settings) -> None:
