@@ -36,7 +36,9 @@ class Problem:
     def render(self) -> str:
         r"""The picture a person reads: head, place, source line with caret, hint."""
         head = f"{self.severity}[{self.code}]"
-        lines = [f"{head} {self.address}: {self.message}" if self.address else f"{head} {self.message}"]
+        lines = [
+            f"{head} {self.address}: {self.message}" if self.address else f"{head} {self.message}"
+        ]
         if self.place is not None:
             lines.append(f"  --> {self.place.file}:{self.place.line}:{self.place.column}")
             if self.source_line:
