@@ -1,4 +1,4 @@
-"""What people at the machines say about stops: mostly something, always later, sometimes nothing."""
+"""What people at the machines say about stops: mostly something, later, sometimes nothing."""
 
 import random
 from collections.abc import Iterator
