@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -12,6 +14,8 @@ import uvicorn
 
 from isthmus.base.problem import ProblemsError
 from isthmus.base.telemetry import configure_logging
+from isthmus.flow.log_file import BusyError
+from isthmus.flow.parcel import DamagedError
 from isthmus.model.changes import changes
 from isthmus.model.plan_text import plan_text
 from isthmus.runtime.control import Answer, ControlServer
@@ -30,6 +34,7 @@ async def serve(folder: Path, settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    listener = _listen(settings)
     settings.data.mkdir(parents=True, exist_ok=True)
     platform = EmbeddedPlatform(load_plant(folder), settings, clock())
     note_model(settings, folder)
@@ -39,7 +44,7 @@ async def serve(folder: Path, settings: Settings) -> None:
     server = _server(platform, accounts, settings)
     control = ControlServer(settings.control, lambda question: _answer(platform, question))
     await control.start()
-    serving = asyncio.create_task(server.serve())
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event
         await asyncio.sleep(0.02)
     if not serving.done():
@@ -52,6 +57,23 @@ async def serve(folder: Path, settings: Settings) -> None:
     await control.close()
     await platform.stop()
     accounts.close()
+
+
+class PortError(Exception):
+    """The pages cannot be served where they should; the text says what to do."""
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Before anything is opened: whoever starts a second platform hears of it at once."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise PortError(
+            f"{settings.host}:{settings.port} cannot be used: {why}. Does another platform run?"
+            " Else set ISTHMUS_PORT or ISTHMUS_HOST."
+        ) from error
 
 
 def _server(platform: EmbeddedPlatform, accounts: Accounts, settings: Settings) -> uvicorn.Server:
@@ -109,7 +131,7 @@ def main(arguments: list[str]) -> int:
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
         asyncio.run(serve(Path(arguments[0]), settings))
-    except ProblemsError as error:
+    except (ProblemsError, PortError, BusyError, DamagedError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
     return 0
