@@ -23,7 +23,10 @@ CATEGORIES = {
     "off": "off",
 }
 
-SYSTEM = "_received TIMESTAMPTZ, _quality SMALLINT, _date DATE, _site VARCHAR, _epoch VARCHAR, _seq BIGINT"
+SYSTEM = (
+    "_received TIMESTAMPTZ, _quality SMALLINT, _date DATE, _site VARCHAR, _epoch VARCHAR,"
+    " _seq BIGINT"
+)
 TABLES = f"""
 CREATE TABLE machine(machine VARCHAR, site VARCHAR, area VARCHAR, line VARCHAR, type VARCHAR,
     name VARCHAR, timezone VARCHAR, ideal_cycle_s DOUBLE, minor_stop_s DOUBLE, slow_factor DOUBLE);
@@ -78,7 +81,8 @@ def machine(
 
 def plant(*machines: Machine, materials: Mapping[str, Material] | None = None) -> Plant:
     counter = {name: BlockField(type="counter") for name in ("produced", "good", "scrap", "rework")}
-    melt_temp = BlockField(type="number", unit="Cel")
+    state = {"state": BlockField(type="enum")}
+    cycle = {"melt_temp": BlockField(type="number", unit="Cel")}
     site = Site(
         "hamburg", "Hamburg", "Europe/Berlin", Keep(), (), {}, {"oee": 0.72},
         {"moulding": "Moulding"}, {"moulding/line-1": "Line 1", "moulding/line-2": "Line 2"},
@@ -87,9 +91,9 @@ def plant(*machines: Machine, materials: Mapping[str, Material] | None = None) -
         enterprise="acme", title="ACME", timezone="Europe/Berlin", language="en",
         sites={"hamburg": site}, machines={m.path: m for m in machines}, sources={}, systems={},
         blocks={
-            "machine_state": Block(block="machine_state", version=1, fields={"state": BlockField(type="enum")}),
+            "machine_state": Block(block="machine_state", version=1, fields=state),
             "part_count": Block(block="part_count", version=1, fields=counter),
-            "injection_cycle": Block(block="injection_cycle", version=1, fields={"melt_temp": melt_temp}),
+            "injection_cycle": Block(block="injection_cycle", version=1, fields=cycle),
         },
         code_systems={}, machine_types={}, materials=materials or {},
         reasons=(
@@ -167,7 +171,7 @@ class Factory:
     def down(self, start: Micros, end: Micros, why: str = "break", machine: str = "") -> None:
         self._insert("planned_down", machine or self.first, _at(start), _at(end), why)
 
-    def order(
+    def order(  # noqa: PLR0917
         self, start: Micros, end: Micros | None, key: str = "4711", material: str = "cap",
         ideal: float | None = None, machine: str = "", quantity: float = 500.0,
         *, recorded: Micros | None = None, withdrawn: bool = False,

@@ -41,7 +41,7 @@ def test_facts_have_the_promised_columns(factory: Any) -> None:
 
 
 def test_planned_stop_wins_over_an_unplanned_one(factory: Any, at: Any) -> None:
-    # golden: break_overlapping_unplanned_stop
+    # The golden case `break_overlapping_unplanned_stop`.
     factory.down(at("10:00"), at("10:30"))
     factory.order(SIX, None)
     factory.state(SIX, "execute")
@@ -74,7 +74,7 @@ def test_overlapping_planned_stops_count_once(factory: Any, at: Any) -> None:
 
 
 def test_event_log_of_flux(factory: Any) -> None:
-    # golden: flux_apq_test; its window is four hours of a planned time of eight.
+    # The golden case `flux_apq_test`: its window is four hours of a planned time of eight.
     for hour, state in ((0, "execute"), (2, "stopped"), (3, "execute"), (3.5, "execute")):
         factory.state(SIX + int(hour * HOUR), state)
     for hour, total, bad in ((1, 100, 1), (2, 100, 0), (3, 0, 0), (3.5, 40, 3)):
@@ -93,7 +93,7 @@ def test_event_log_of_flux(factory: Any) -> None:
 
 
 def test_counts_and_ideal_cycle_change_with_the_order(factory: Any, at: Any) -> None:
-    # golden: order_change_setup
+    # The golden case `order_change_setup`.
     factory.state(SIX, "execute")
     factory.order(SIX, at("09:20"), "A", ideal=60.0)
     factory.order(at("09:20"), None, "B", ideal=30.0)
@@ -273,7 +273,7 @@ def test_hours_without_plan_order_or_parts_have_no_facts(factory: Any) -> None:
     assert _facts(factory, TWO, TWO + 3 * HOUR).num_rows == 0
 
 
-# Against a model that goes through the time minute by minute ---------------------------------------
+# Against a model that goes through the time minute by minute -----------------------------------
 
 MINUTES = 8 * 60
 CATEGORY = {
@@ -293,7 +293,7 @@ spans = st.lists(st.tuples(minute, st.integers(1, 90)), max_size=3)
     shift=st.tuples(st.integers(0, 200), st.integers(30, 280)),
     now=st.integers(1, MINUTES),
 )
-def test_facts_equal_a_minute_by_minute_account(
+def test_facts_equal_a_minute_by_minute_account(  # noqa: PLR0917
     build: Any, states: Any, downs: Any, orders: Any, parts: Any, shift: Any, now: int
 ) -> None:
     made = build.Factory(build.plant(build.machine("im-01")))
@@ -320,7 +320,7 @@ def test_facts_equal_a_minute_by_minute_account(
     made.connection.close()
 
 
-def _account(
+def _account(  # noqa: PLR0917
     states: Any, downs: Any, orders: Any, parts: Any, shift: Any, now: int
 ) -> Counter[tuple[Any, ...]]:
     account: Counter[tuple[Any, ...]] = Counter()

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from oee import oee as peer_oee
 
-from isthmus.apps.oee.losses import waterfall
 from isthmus.apps.oee.kpi import KpiRow
+from isthmus.apps.oee.losses import waterfall
 from isthmus.apps.oee.ratios import ratios
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "standards" / "kpi_golden.yaml"

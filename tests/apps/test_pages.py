@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from isthmus.apps.oee.app import DOWNTIME, OEE
 from isthmus.apps.app import readiness
+from isthmus.apps.oee.app import DOWNTIME, OEE
 from isthmus.apps.oee.facts import facts
 from isthmus.apps.oee.page import live_page, oee_page, overview_page, stop_page
 from isthmus.apps.oee.reasons import Piece, ReasonError, give, split, withdraw
+from isthmus.apps.registry import USE_CASES
 from isthmus.base.clock import DAY, HOUR, MINUTE
 from isthmus.flow.parcel import Rows
-from isthmus.apps.registry import USE_CASES
 
 SIX = 1_794_895_200_000_000
 TWO = SIX + 8 * HOUR

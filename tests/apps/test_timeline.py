@@ -233,7 +233,7 @@ NO_SHRINK = [Phase.explicit, Phase.reuse, Phase.generate]
     ),
     window=st.tuples(minute, minute).filter(lambda pair: pair[0] < pair[1]),
 )
-def test_intervals_tile_the_window_and_losses_add_up(
+def test_intervals_tile_the_window_and_losses_add_up(  # noqa: PLR0917
     build: Any, changes: Any, parts: Any, downs: Any, reasons: Any, window: Any
 ) -> None:
     made = build.Factory(build.plant(build.machine("im-01")))

@@ -1,4 +1,4 @@
-"""Kept facts are the facts: whatever arrives late or is corrected, only dirty hours are computed."""
+"""Kept facts are the facts, whatever arrives late; only dirty hours are computed."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -66,7 +66,13 @@ class MemoryLake:
 
 
 def _compute(
-    query: Any, plant: Plant, machines: Sequence[Machine], start: Micros, end: Micros, *, now: Micros
+    query: Any,
+    plant: Plant,
+    machines: Sequence[Machine],
+    start: Micros,
+    end: Micros,
+    *,
+    now: Micros,
 ) -> pa.Table:
     sql = """
         SELECT machine, 'hamburg' AS site, date_trunc('hour', time) AS hour,
@@ -111,7 +117,9 @@ def test_only_the_hour_of_a_late_row_is_computed_again(lake: MemoryLake, tmp_pat
     assert lake.facts() == {("a", 7): 1, ("b", 9): 7}
 
 
-def test_stored_facts_survive_and_are_hidden_by_newer_ones(lake: MemoryLake, tmp_path: Path) -> None:
+def test_stored_facts_survive_and_are_hidden_by_newer_ones(
+    lake: MemoryLake, tmp_path: Path
+) -> None:
     lake.add(MACHINES[0], NOW - 5 * HOUR, 1)
     _keeper(lake, tmp_path).persist(NOW)
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from isthmus.apps.app import Query
 from isthmus.apps.oee.figures import figure, scope_name
-from isthmus.apps.oee.kpi import KpiRow, kpi, roll_up
+from isthmus.apps.oee.kpi import Edges, KpiRow, kpi, roll_up
 from isthmus.apps.oee.losses import biggest, labels, waterfall
 from isthmus.apps.oee.page_oee import Compare
 from isthmus.apps.oee.timeline import fragments, over, stop_id
@@ -49,17 +49,17 @@ def overview_page(  # noqa: PLR0917 - what, where, when: all are always given
     *,
     now: Micros,
 ) -> OverviewPage:
-    paths = _listed(plant, scope)
+    paths, edges = _listed(plant, scope), Edges()
     places = _Places(
-        now=_by_place(kpi(query, plant, scope, start, end, "machine", now=now), scope),
-        before=_by_place(kpi(query, plant, scope, *compare, "machine", now=now), scope)
+        now=_by_place(kpi(query, plant, scope, start, end, "machine", now=now, edges=edges), scope),
+        before=_by_place(kpi(query, plant, scope, *compare, "machine", now=now, edges=edges), scope)
         if compare
         else {},
     )
     lost = _lost(fragments(query, plant, plant.scope(scope), start, end, now=now), paths)
     steps = {path: waterfall(lost[path], places.now[path]) for path in paths}
     current = present(query, plant, scope, now=now)
-    sparks = _sparks(query, plant, scope, paths, end, now=now)
+    sparks = _sparks(query, plant, scope, paths, end, now=now, edges=edges)
     depth = scope.count("/")
     return OverviewPage(
         scope=scope,
@@ -182,12 +182,19 @@ def below(machine: str, path: str) -> bool:
 
 
 def _sparks(
-    query: Query, plant: Plant, scope: str, paths: Sequence[str], end: Micros, *, now: Micros
+    query: Query,
+    plant: Plant,
+    scope: str,
+    paths: Sequence[str],
+    end: Micros,
+    *,
+    now: Micros,
+    edges: Edges,
 ) -> dict[str, tuple[SparkPoint, ...]]:
     """OEE by production day of the last four weeks."""
     last = min(end, now)
     first = (last - SPARK_DAYS * DAY) // HOUR * HOUR
-    rows = kpi(query, plant, scope, first, last, ("machine", "day"), now=now)
+    rows = kpi(query, plant, scope, first, last, ("machine", "day"), now=now, edges=edges)
     found: dict[str, tuple[SparkPoint, ...]] = {}
     for level in {path.count("/") + 1 for path in paths}:
         for row in _daily(rows, scope, level):
