@@ -159,3 +159,23 @@ def test_rows_that_fit_no_table_are_named_and_hide_nothing_else(house: House) ->
     assert house.numbers() == [1]
     assert ["melt_temp" in problem.message for problem in house.lake.problems()] == [True]
     assert [problem.code for problem in written.problems] == ["D003"]
+
+
+def test_closing_waits_for_a_query_under_way(house: House) -> None:
+    lake = Lake(house.root / "lake", {}, house.plant)
+    begun = threading.Event()
+    found: list[pa.Table] = []
+
+    def ask() -> None:
+        begun.set()
+        long = "SELECT count(*) AS n FROM range(40_000_000) AS a (i) WHERE i % 7 = 3"
+        found.append(lake.query(long))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    begun.wait()
+    while not lake._queries and asking.is_alive():  # the thread has begun, its query soon has
+        pass
+    lake.close()
+    asking.join()
+    assert found[0]["n"].to_pylist() == [5_714_286]

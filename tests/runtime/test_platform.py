@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,24 @@ async def test_after_a_restart_counts_go_on_and_the_time_between_is_a_gap(tmp_pa
             await until(lambda: platform.logs["plant"].gaps(0, 2**62)[0].end is not None)
             (gap,) = platform.logs["plant"].gaps(0, 2**62)
             assert gap.reason == "stopped"
+
+
+async def test_stopping_waits_for_upkeep_under_way(tmp_path):
+    async with boxes("a") as found:
+        model = write_model(tmp_path / "model", ports(found))
+        working, done = threading.Event(), threading.Event()
+
+        async with running(model, tmp_path / "data") as platform:
+
+            def slow(now):
+                working.set()
+                long = "SELECT count(*) FROM range(40_000_000) AS a (i) WHERE i % 7 = 3"
+                platform.lake.query(long)
+                done.set()
+
+            platform.facts.refresh = slow
+            await until(working.is_set)
+        assert done.is_set()
 
 
 async def test_commands_reach_the_running_platform_through_its_folder(tmp_path):

@@ -90,6 +90,8 @@ class Lake:
         self._folder = folder
         self._logs = dict(logs)
         self._lock = threading.RLock()
+        self._idle = threading.Condition()
+        self._queries = 0
         self._stored: dict[str, StoredTable] = {}
         self._registered: dict[str, pa.Table] = {}
         self._defined: dict[str, str] = {"ledger": LEDGER}
@@ -127,7 +129,7 @@ class Lake:
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
         """For our own SQL; `$name` in the text is `params["name"]`."""
         moment = self.moment(sql)
-        with self._db.cursor() as db:
+        with self._working(), self._db.cursor() as db:
             db.execute("SET TimeZone = 'UTC'")
             moment.create(db)
             found = db.sql(sql, params=dict(params) if params else None)
@@ -168,8 +170,21 @@ class Lake:
         return [failure for log in self._logs.values() for failure in log.failures()]
 
     def close(self) -> None:
-        with self._lock:
+        """Waits for queries under way in other threads; they could not go on."""
+        with self._idle:
+            self._idle.wait_for(lambda: not self._queries)
             self._db.close()
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        with self._idle:
+            self._queries += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._queries -= 1
+                self._idle.notify_all()
 
     # One moment -----------------------------------------------------------------------------
 

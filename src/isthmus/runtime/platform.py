@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,14 @@ from isthmus.web.live import Hub
 
 log = logging.getLogger("isthmus")
 
+WRITE_EVERY = 0.25
 FACTS_EVERY = 2.0
+LAY_OUT_EVERY = 1.0
 PACE = Pace(parcels=4_000, seconds=20.0)
 """Few large commits make few files; queries see the tail of the log in between."""
 MAINTAIN_EVERY = 300.0
 """Wall seconds: about fifteen files per table and site gather meanwhile."""
+RETRY_AFTER = 5.0
 DIMENSIONS_EVERY = 6 * HOUR
 """Plant time; shifts are laid out two weeks ahead."""
 
@@ -70,6 +74,7 @@ class EmbeddedPlatform:
         self._troubles: dict[str, str] = {}
         self._laid_out: Micros = 0
         self._applying = asyncio.Lock()
+        self._stopping = asyncio.Event()
 
     # What the web sees ---------------------------------------------------------------------
 
@@ -136,8 +141,12 @@ class EmbeddedPlatform:
             self._start_source(source)
         for system in self._plant.systems.values():
             self._start_system(system)
-        for work in (self._write, self._keep_facts, self._lay_out, self._maintain):
-            self._tasks.append(asyncio.create_task(self._always(work)))
+        upkeep = (
+            (self._write, WRITE_EVERY), (self._keep_facts, FACTS_EVERY),
+            (self._lay_out, LAY_OUT_EVERY), (self._maintain, MAINTAIN_EVERY),
+        )  # fmt: skip
+        for work, seconds in upkeep:
+            self._tasks.append(asyncio.create_task(self._always(work, seconds)))
         self._status = "ready"
 
     def _open(self) -> None:
@@ -174,9 +183,9 @@ class EmbeddedPlatform:
         """Sources first, then what is still to be written, then the files."""
         self._status = "stopping"
         await self._stop(list(self._sources.values()) + list(self._systems.values()))
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Not cancelled: a thread would go on working on files that we are about to close.
+        self._stopping.set()
+        await asyncio.gather(*self._tasks)
         await asyncio.to_thread(self.writer.write_once)
         await asyncio.to_thread(self.facts.close, self.clock.now())
         for beat in self._heartbeats.values():
@@ -236,36 +245,39 @@ class EmbeddedPlatform:
         self._system_events[event.name] = event
         log.info("system `%s`: %s: %s", event.name, event.what, event.detail)
 
-    async def _always(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _always(self, work: Callable[[], Coroutine[Any, Any, None]], every: float) -> None:
         """A step of upkeep again and again; a failure is shown as trouble and tried again."""
         name = work.__name__.strip("_")
-        while True:
+        pause = every
+        while not await self._stops_within(pause):
             try:
                 await work()
             except Exception as error:
                 self._troubles[name] = f"{type(error).__name__}: {error}"
                 log.error("%s failed; it is tried again", name, exc_info=error)  # noqa: TRY400
-                await asyncio.sleep(5)
+                pause = RETRY_AFTER
             else:
                 self._troubles.pop(name, None)
+                pause = every
+
+    async def _stops_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        return self._stopping.is_set()
 
     async def _write(self) -> None:
-        await asyncio.sleep(0.25)
         if self.writer.due():
             written = await asyncio.to_thread(self.writer.write_once)
             if written.problems:
                 raise ProblemsError(written.problems)
 
     async def _keep_facts(self) -> None:
-        await asyncio.sleep(FACTS_EVERY)
         await asyncio.to_thread(self.facts.refresh, self.clock.now())
 
     async def _maintain(self) -> None:
-        await asyncio.sleep(MAINTAIN_EVERY)
         await asyncio.to_thread(run_apart, self.settings.lake)
 
     async def _lay_out(self) -> None:
-        await asyncio.sleep(1)
         now = self.clock.now()
         if now - self._laid_out > DIMENSIONS_EVERY:
             await asyncio.to_thread(self._define, now)
