@@ -11,6 +11,7 @@ from isthmus.apps.oee.choices import choices
 from isthmus.apps.oee.figures import scope_name, zone
 from isthmus.apps.oee.kpi import KpiRow, kpi_of
 from isthmus.apps.oee.losses import labels, stops_in
+from isthmus.apps.oee.memory import once
 from isthmus.apps.oee.page_oee import timeline
 from isthmus.apps.oee.timeline import fragments, merged, over, stop_id
 from isthmus.apps.oee.view import (
@@ -31,6 +32,7 @@ _URGENCY: Final = {"stopped": 0, "unclassified": 0, "offline": 1, "idle": 2}
 
 
 def live_page(query: Query, plant: Plant, scope: str, *, now: Micros) -> LivePage:
+    query = once(query)
     seen = _see(query, plant, plant.scope(scope), now)
     machines = _live(query, plant, seen)
     first = now - SHOWN
@@ -54,6 +56,7 @@ def live_page(query: Query, plant: Plant, scope: str, *, now: Micros) -> LivePag
 
 def live(query: Query, plant: Plant, scope: str, *, now: Micros) -> tuple[LiveMachine, ...]:
     """Every machine of the scope now: abnormal first, longest first, then the normal ones."""
+    query = once(query)
     return _live(query, plant, _see(query, plant, plant.scope(scope), now))
 
 
@@ -198,7 +201,9 @@ def _orders(query: Query, plant: Plant, seen: _Seen) -> dict[str, OrderNow]:
     runs = query(_ORDERS, params).to_pylist()
     if not runs:
         return {}
-    machines = [plant.machines[run["machine"]] for run in runs]
+    working = {run["machine"] for run in runs}
+    # In the order of the model, as for the shift: the running hour is then asked for once.
+    machines = [machine for machine in seen.machines if machine.path in working]
     first = min(run["start"] for run in runs)
     sums = {
         (row.keys["machine"], row.keys["operation"]): row

@@ -1,14 +1,16 @@
 """One machine: what it does now, what it did, what it measures; above it, a list to choose from."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from isthmus.apps.oee.page import LiveMachine
+from isthmus.apps.oee.memory import once
 from isthmus.apps.oee.page_live import live
 from isthmus.apps.oee.page_oee import timeline
+from isthmus.apps.oee.page_overview import present
 from isthmus.apps.oee.timeline import states
-from isthmus.base.clock import iso
+from isthmus.base.clock import Micros, iso
 from isthmus.data.latest import Latest, heard, latest
 from isthmus.model.plant import Machine
 from isthmus.web.api import PREFIX
@@ -64,31 +66,54 @@ TREND_POINTS: Final = 1200
 
 def show(ask: Ask) -> Mapping[str, Any]:
     plant = ask.platform.plant
-    now = live(ask.platform.lake.query, plant, ask.scope.path, now=ask.now)
     common: dict[str, Any] = {
         "words": live_words(plant, ask.t),
         "state": lambda one: state_label(plant, ask.t, one.state or one.kind),
         "label": lambda one: ask.t.label(one.label, one.reason),
         "stop_url": stop_url,
     }
-    if ask.scope.path not in plant.machines:
-        order = list(plant.machines)
-        return common | {
-            "machine": None,
-            "machines": sorted(now, key=lambda one: order.index(one.machine)),
-        }
-    return {**common, **_one(ask, plant.machines[ask.scope.path], now[0] if now else None)}
+    machine = plant.machines.get(ask.scope.path)
+    return {**common, **(_one(ask, machine) if machine else _several(ask))}
 
 
-def _one(ask: Ask, machine: Machine, now: LiveMachine | None) -> Mapping[str, Any]:
+@dataclass(frozen=True)
+class Card:
+    """One machine to choose."""
+
+    machine: Machine
+    name: str
+    kind: str
+    state: str | None
+    since: Micros
+
+
+def _several(ask: Ask) -> Mapping[str, Any]:
+    plant, scope = ask.platform.plant, ask.scope.path
+    now = present(ask.platform.lake.query, plant, scope, now=ask.now)
+    cards = [
+        Card(
+            machine,
+            machine_title(machine),
+            now[machine.path]["kind"],
+            now[machine.path]["state"] or None,
+            now[machine.path]["stretch_s"],
+        )
+        for machine in plant.scope(scope)
+        if machine.path in now
+    ]
+    return {"machine": None, "cards": cards}
+
+
+def _one(ask: Ask, machine: Machine) -> Mapping[str, Any]:
     platform, plant = ask.platform, ask.platform.plant
-    query, start, end = platform.lake.query, ask.range.start, ask.range.end
+    query, start, end = once(platform.lake.query), ask.range.start, ask.range.end
+    now = live(query, plant, machine.path, now=ask.now)
     intervals = states(query, plant, machine.path, start, end, now=ask.now)
     line = timeline(query, plant, machine.path, start, end, intervals)
     return {
         "machine": machine,
         "name": machine_title(machine),
-        "now_": now,
+        "now_": now[0] if now else None,
         "event": platform.source_states().get(machine.source),
         "heard": heard(query, plant, now=ask.now).get(machine.source),
         "values": [_value(ask, one) for one in latest(query, plant, machine, now=ask.now)],
