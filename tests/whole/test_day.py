@@ -20,6 +20,8 @@ from isthmus.testing.sim.fleet import FLEET
 START = parse_time("2026-11-16T05:00:00Z")  # 06:00 in Hamburg: the early shift begins
 SPEED = 240.0
 SEED = 3
+INTERVAL = 0.5
+"""Wall seconds between two messages of a subscription, as the model asks for."""
 
 
 def cli(running: Company, *arguments: str) -> list[dict]:
@@ -65,10 +67,20 @@ def test_counts_and_seconds_equal_the_truth(day):
         ).items():
             found = said[machine.path, f"{shift_day} {shift}"]
             where = f"{machine.path} {shift_day} {shift}"
-            assert (found["produced"], found["good"], found["scrap"]) == (
-                true.produced, true.good, true.scrap,
-            ), where  # fmt: skip
+            check_counts(machine, found, true, where)
             check_seconds(machine, found, true, where)
+
+
+def test_api_and_command_say_the_same(day):
+    running, end = day
+    window = {"from": iso(START), "to": iso(end)}
+    api = running.get("/api/v1/kpi", scope="acme", by="machine,shift", **window)
+    said = kpi_by_machine_and_shift(running, end)
+    assert len(api) == len(said)
+    for row in api:
+        one = said[tuple(row["group"].split(" · "))]
+        for name in ("produced", "good", "scrap", "pbt_s", "apt_s", "unknown_s", "oee"):
+            assert row[name] == pytest.approx(one[name]), name
 
 
 def test_oee_equals_the_truth_once_the_last_order_is_booked(day):
@@ -80,13 +92,25 @@ def test_oee_equals_the_truth_once_the_last_order_is_booked(day):
         for (shift_day, shift), true in truth(machine, SEED, START, end, []).items():
             found = said[machine.path, f"{shift_day} {shift}"]
             where = f"{machine.path} {shift_day} {shift}"
-            assert found["ideal_good_s"] == pytest.approx(true.ideal_good_s), where
-            assert found["oee"] == pytest.approx(true.ideal_good_s / true.pbt_s), where
+            edge = true.at_the_end * 21.0 if machine.wire == "modbus" else 0.001
+            assert found["ideal_good_s"] == pytest.approx(true.ideal_good_s, abs=edge), where
+            oee = true.ideal_good_s / true.pbt_s
+            assert found["oee"] == pytest.approx(oee, abs=edge / true.pbt_s), where
+
+
+def check_counts(machine, found: dict, true: Sums, where: str) -> None:
+    said = [found["produced"], found["good"], found["scrap"]]
+    late = [true.produced - said[0], true.good - said[1], true.scrap - said[2]]
+    # A polled device shows a part after it was made, perhaps in the next shift.
+    edge = true.at_the_end + 1 if machine.wire == "modbus" else 0
+    assert all(abs(one) <= edge for one in late), (where, said, true)
 
 
 def check_seconds(machine, found: dict, true: Sums, where: str) -> None:
-    per_change = {"modbus": 45.0, "mqtt_robot": 0.001}.get(machine.wire, 0.001)
-    allowed = true.transitions * per_change + 1.0
+    # At the moment of a kill, what changed in the last publishing interval was not told yet.
+    allowed = true.transitions * 0.001 + true.spans * INTERVAL * SPEED + 1.0
+    if machine.wire == "modbus":
+        allowed += true.transitions * 45.0
     assert abs(found["pbt_s"] - true.pbt_s) <= 0.001, where
     assert abs(found["unknown_s"] - true.unknown_s) <= allowed, where
     if machine.wire == "modbus":  # no state signal: set-up is a stop like any other

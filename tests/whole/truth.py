@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from isthmus.base.clock import SECOND, Micros, to_datetime
+from isthmus.base.clock import MINUTE, SECOND, Micros, to_datetime
 from isthmus.testing.sim.fleet import MATERIALS, SITE_ZONES, SimMachine, events, shifts_of_day
 from isthmus.testing.sim.machine import OrderStart, Part, StateChange
 
@@ -30,7 +30,12 @@ class Sums:
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     """apt, aust, adet in planned busy time, where the state was known."""
     transitions: int = 0
+    at_the_end: int = 0
+    """Parts made in the last minute of the shift or of an order: a device that is polled shows
+    them after it."""
     unknown_s: float = 0
+    spans: int = 0
+    """How many times the state was unknown."""
 
 
 def truth(
@@ -41,19 +46,25 @@ def truth(
     found: dict[tuple[str, str], Sums] = defaultdict(Sums)
     for key, spans in busy.items():
         found[key].pbt_s = sum(e - s for s, e in spans) / SECOND
+        found[key].spans = sum(any(_overlap(span, gap) for span in spans) for gap in gaps)
         found[key].unknown_s = sum(_overlap(span, gap) for span in spans for gap in gaps) / SECOND
     last: StateChange | None = None
+    last_part: tuple[tuple[str, str], Micros] | None = None
     cycle = 0.0
     shifts = _shifts(machine, start, end)
     for event in events(machine, seed, start):
         if event.time > end:
             break
         match event:
-            case OrderStart(order=order):
+            case OrderStart(time=time, order=order):
+                if last_part is not None and time - last_part[1] < MINUTE:
+                    found[last_part[0]].at_the_end += 1
                 cycle = MATERIALS[order.material].ideal_cycle_s
             case Part(time=time, good=good):
                 key = next(key for key, (s, e) in shifts.items() if s <= time < e)
                 _count(found[key], cycle, good=good)
+                last_part = (key, time)
+                found[key].at_the_end += min(shifts[key][1], end) - time < MINUTE
             case StateChange():
                 if last is not None:
                     _spend(found, busy, last, event.time, gaps)

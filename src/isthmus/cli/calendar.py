@@ -19,7 +19,7 @@ from isthmus.model.plant import Plant
 from isthmus.provision.calendar import Crew, crews
 from isthmus.provision.shift import ShiftInterval, intervals
 from isthmus.provision.wall import instant, local
-from isthmus.runtime.open import load_plant
+from isthmus.runtime.open import load_plant, model_folder
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,9 @@ class ShiftRow:
 
 
 def calendar(
-    folder: Annotated[Path, typer.Argument(help="The model: a folder of YAML files.")] = Path(),
+    folder: Annotated[
+        Path | None, typer.Argument(help="The model: a folder of YAML files; default: what runs.")
+    ] = None,
     *,
     site: Annotated[str, typer.Option(help="Site, such as `hamburg`.")] = "",
     line: Annotated[str, typer.Option(help="Only this line.")] = "",
@@ -54,7 +56,7 @@ def calendar(
     """Print shifts with their start and end in UTC and their length in seconds."""
     console = Console(stderr=True, highlight=False)
     try:
-        rows = list(shift_rows(load_plant(folder), site, line, first, last))
+        rows = list(shift_rows(load_plant(model_folder(folder)), site, line, first, last))
     except (ProblemsError, CalendarError) as error:
         console.print(str(error), markup=False)
         raise typer.Exit(1) from None

@@ -14,14 +14,16 @@ from rich.table import Table
 from isthmus.base.clock import SystemClock, iso
 from isthmus.base.problem import ProblemsError
 from isthmus.model.plant import Plant, Source
-from isthmus.runtime.open import load_plant
+from isthmus.runtime.open import load_plant, model_folder
 from isthmus.runtime.probe import Probed, TagSeen
 from isthmus.runtime.probe import probe as look
 
 
 def probe(
     source: Annotated[str, typer.Argument(help="A source of the model, such as `im07`.")],
-    folder: Annotated[Path, typer.Argument(help="The model: a folder of YAML files.")] = Path(),
+    folder: Annotated[
+        Path | None, typer.Argument(help="The model: a folder of YAML files; default: what runs.")
+    ] = None,
     *,
     seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="How long to listen.")] = 5.0,
     output: Annotated[Literal["table", "json"], typer.Option("--format")] = "table",
@@ -29,7 +31,7 @@ def probe(
     """Open one source, read for a few seconds, show what comes; nothing is left behind."""
     console = Console(stderr=True, highlight=False)
     try:
-        plant = load_plant(folder)
+        plant = load_plant(model_folder(folder))
         declared = _find(plant, source)
     except (ProblemsError, LookupError) as error:
         console.print(str(error.args[0] if error.args else error), markup=False)
