@@ -39,6 +39,9 @@ def demo(
 ) -> None:
     """Start the reference company: two unlike plants, live, after three days of history."""
     console = Console(stderr=True, highlight=False)
+    if not MODEL.exists():
+        console.print("The reference company comes with the repository: clone it and `make run`.")
+        raise typer.Exit(2)
     settings = Settings.of()
     folder = settings.data / "demo"
     folder.mkdir(parents=True, exist_ok=True)
