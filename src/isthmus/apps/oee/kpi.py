@@ -38,27 +38,6 @@ _KEPT: Final = (
 )  # fmt: skip
 
 
-class Edges:
-    """Facts of cut and running hours, computed once for all figures of one page."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[tuple[str, ...], Micros, Micros, Micros], pa.Table] = {}
-
-    def facts(  # noqa: PLR0917
-        self,
-        query: Query,
-        plant: Plant,
-        machines: Sequence[Machine],
-        start: Micros,
-        end: Micros,
-        now: Micros,
-    ) -> pa.Table:
-        key = (tuple(machine.path for machine in machines), start, end, now)
-        if key not in self._known:
-            self._known[key] = facts(query, plant, machines, start, end, now=now)
-        return self._known[key]
-
-
 class GroupingError(ValueError):
     """`by` names no grouping we know."""
 
@@ -113,7 +92,6 @@ def kpi(  # noqa: PLR0917 - what, where, when, by: all are always given
     *,
     now: Micros,
     time_model: TimeModel = "iso22400",
-    edges: Edges | None = None,
 ) -> list[KpiRow]:
     """KPIs of the machines at or below `scope` in `[start, end)`, one row per group.
 
@@ -132,7 +110,6 @@ def kpi(  # noqa: PLR0917 - what, where, when, by: all are always given
         by=by,
         now=now,
         time_model=time_model,
-        edges=edges,
     )
 
 
@@ -147,16 +124,13 @@ def kpi_of(
     by: str | Sequence[str],
     now: Micros,
     time_model: TimeModel = "iso22400",
-    edges: Edges | None = None,
 ) -> list[KpiRow]:
     """As `kpi`, of some machines of a scope."""
     dimensions = _dimensions(by)
     window = _Window(start, max(start, min(end, now)))
     if not machines:
         return []
-    sums = _sums(
-        query, plant, machines, window, dimensions=dimensions, now=now, edges=edges or Edges()
-    )
+    sums = _sums(query, plant, machines, window, dimensions=dimensions, now=now)
     completed = _complete(sums, machines, window, dimensions)
     return _rows(scope, dimensions, completed, time_model)
 
@@ -232,7 +206,6 @@ def _sums(
     *,
     dimensions: Sequence[str],
     now: Micros,
-    edges: Edges,
 ) -> list[dict[str, Any]]:
     """Sums per group: whole, finished hours as kept; what is cut or still running computed now."""
     params: dict[str, object] = {
@@ -245,7 +218,7 @@ def _sums(
         bounds = {"first": to_datetime(first), "last": to_datetime(last)}
         where = "AND hour >= $first AND hour < $last"
         parts.append(query(_grouped("oee_fact", dimensions, where), params | bounds))
-    cut = [edges.facts(query, plant, machines, *edge, now) for edge in window.edges]
+    cut = [facts(query, plant, machines, *edge, now=now) for edge in window.edges]
     if cut:
         parts.append(ask(_grouped("edge", dimensions), params, edge=pa.concat_tables(cut)))
     if not parts:

@@ -5,8 +5,9 @@ from typing import Final
 
 from isthmus.apps.app import Query
 from isthmus.apps.oee.figures import figure, good_parts, scope_name, zone
-from isthmus.apps.oee.kpi import Edges, KpiRow, kpi
+from isthmus.apps.oee.kpi import KpiRow, kpi
 from isthmus.apps.oee.losses import reasons_by_cost, seconds_lost, stops_in, waterfall
+from isthmus.apps.oee.memory import once
 from isthmus.apps.oee.timeline import fragments, merged
 from isthmus.apps.oee.view import (
     GridCell,
@@ -42,9 +43,10 @@ def oee_page(  # noqa: PLR0917 - what, where, when: all are always given
     now: Micros,
     by: str = "machine",
 ) -> OeePage:
-    machines, edges = plant.scope(scope), Edges()
-    total = kpi(query, plant, scope, start, end, now=now, edges=edges)[0]
-    before = kpi(query, plant, scope, *compare, now=now, edges=edges)[0] if compare else None
+    query = once(query)
+    machines = plant.scope(scope)
+    total = kpi(query, plant, scope, start, end, now=now)[0]
+    before = kpi(query, plant, scope, *compare, now=now)[0] if compare else None
     found = fragments(query, plant, machines, start, end, now=now)
     seconds = seconds_lost(found)
     return OeePage(
@@ -63,9 +65,9 @@ def oee_page(  # noqa: PLR0917 - what, where, when: all are always given
         timeline=timeline(query, plant, scope, start, end, merged(found)),
         losses=waterfall(seconds, total),
         pareto=reasons_by_cost(plant, found),
-        hours=hourly(query, plant, scope, start, end, now=now, edges=edges),
-        grid=shift_grid(query, plant, scope, end, now=now, edges=edges),
-        groups=_groups(query, plant, scope, start, end, compare, now=now, by=by, edges=edges),
+        hours=hourly(query, plant, scope, start, end, now=now),
+        grid=shift_grid(query, plant, scope, end, now=now),
+        groups=_groups(query, plant, scope, start, end, compare, now=now, by=by),
         stops=stops_in(query, plant, found)[:MOST_STOPS],
     )
 
@@ -98,13 +100,9 @@ def hourly(
     end: Micros,
     *,
     now: Micros,
-    edges: Edges | None = None,
 ) -> tuple[HourRow, ...]:
     """Every hour of the window that has begun: what came out against what could have."""
-    rows = {
-        row.keys["hour"]: row
-        for row in kpi(query, plant, scope, start, end, "hour", now=now, edges=edges)
-    }
+    rows = {row.keys["hour"]: row for row in kpi(query, plant, scope, start, end, "hour", now=now)}
     hours = range(start // HOUR * HOUR, min(end, now), HOUR)
     return tuple(
         _hour(rows.get(iso(hour)), max(hour, start), min(hour + HOUR, end)) for hour in hours
@@ -148,7 +146,6 @@ def shift_grid(
     end: Micros,
     *,
     now: Micros,
-    edges: Edges | None = None,
 ) -> ShiftGrid:
     """OEE of the last ten days by shift; per machine, or per line where machines are many."""
     grouping = "machine" if len(plant.scope(scope)) <= MOST_GRID_MACHINES else "line"
@@ -159,7 +156,7 @@ def shift_grid(
     if not spans:
         return ShiftGrid((), ())
     by = (grouping, "shift")
-    rows = kpi(query, plant, scope, spans[0].start, last, by, now=now, edges=edges)
+    rows = kpi(query, plant, scope, spans[0].start, last, by, now=now)
     cells = {(row.keys[grouping], row.keys["shift"]): row for row in rows}
     columns = [f"{span.day} {span.shift}" for span in spans]
     scopes = dict.fromkeys(row.keys[grouping] for row in rows)
@@ -190,10 +187,9 @@ def _groups(  # noqa: PLR0917
     *,
     now: Micros,
     by: str,
-    edges: Edges,
 ) -> tuple[GroupRow, ...]:
-    rows = kpi(query, plant, scope, start, end, by, now=now, edges=edges)
-    past = kpi(query, plant, scope, *compare, by, now=now, edges=edges) if compare else []
+    rows = kpi(query, plant, scope, start, end, by, now=now)
+    past = kpi(query, plant, scope, *compare, by, now=now) if compare else []
     before = {row.group: row for row in past}
     return tuple(_group(plant, by, row, before.get(row.group)) for row in rows)
 

@@ -8,8 +8,9 @@ import pyarrow as pa
 
 from isthmus.apps.app import Query
 from isthmus.apps.oee.figures import figure, scope_name
-from isthmus.apps.oee.kpi import Edges, KpiRow, kpi, roll_up
+from isthmus.apps.oee.kpi import KpiRow, kpi, roll_up
 from isthmus.apps.oee.losses import biggest, labels, waterfall
+from isthmus.apps.oee.memory import once
 from isthmus.apps.oee.page_oee import Compare
 from isthmus.apps.oee.timeline import fragments, over, stop_id
 from isthmus.apps.oee.view import (
@@ -49,17 +50,18 @@ def overview_page(  # noqa: PLR0917 - what, where, when: all are always given
     *,
     now: Micros,
 ) -> OverviewPage:
-    paths, edges = _listed(plant, scope), Edges()
+    query = once(query)
+    paths = _listed(plant, scope)
     places = _Places(
-        now=_by_place(kpi(query, plant, scope, start, end, "machine", now=now, edges=edges), scope),
-        before=_by_place(kpi(query, plant, scope, *compare, "machine", now=now, edges=edges), scope)
+        now=_by_place(kpi(query, plant, scope, start, end, "machine", now=now), scope),
+        before=_by_place(kpi(query, plant, scope, *compare, "machine", now=now), scope)
         if compare
         else {},
     )
     lost = _lost(fragments(query, plant, plant.scope(scope), start, end, now=now), paths)
     steps = {path: waterfall(lost[path], places.now[path]) for path in paths}
     current = present(query, plant, scope, now=now)
-    sparks = _sparks(query, plant, scope, paths, end, now=now, edges=edges)
+    sparks = _sparks(query, plant, scope, paths, end, now=now)
     depth = scope.count("/")
     return OverviewPage(
         scope=scope,
@@ -189,12 +191,11 @@ def _sparks(
     end: Micros,
     *,
     now: Micros,
-    edges: Edges,
 ) -> dict[str, tuple[SparkPoint, ...]]:
     """OEE by production day of the last four weeks."""
     last = min(end, now)
     first = (last - SPARK_DAYS * DAY) // HOUR * HOUR
-    rows = kpi(query, plant, scope, first, last, ("machine", "day"), now=now, edges=edges)
+    rows = kpi(query, plant, scope, first, last, ("machine", "day"), now=now)
     found: dict[str, tuple[SparkPoint, ...]] = {}
     for level in {path.count("/") + 1 for path in paths}:
         for row in _daily(rows, scope, level):
