@@ -1,0 +1,192 @@
+"""Drives real OPC UA and Modbus servers through a recorded week, as fast as is safe.
+
+OPC UA values carry the time at which the machine made them, so that parts come up to the last
+second of a shift. Modbus values carry the time at which they are read: those machines make their
+parts in the first half of each stretch, and there is time to read them before the shift ends.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import groupby
+from pathlib import Path
+
+from tests.whole import moulding
+from tests.whole.moulding import Stretch
+from tests.whole.running import Running
+
+from isthmus.base.clock import HOUR, SECOND, Micros, ScaledClock
+from isthmus.cli.demo import free_ports
+from isthmus.testing.sim.devices import Device, ModbusDevice, OpcuaDevice
+from isthmus.testing.sim.wire import Write
+
+SPEED = 7200.0
+LEAD_SECONDS = 12.0
+"""Wall time for the platform to start and to connect before the first shift begins."""
+MODBUS = {"NO.02", "NO.04", "NO.06", "NO.08"}
+"""NO.04 and NO.08 have shifts with two items."""
+STANDING, WAITING, RUNNING = 0, 1, 2
+BEGINS_AT = {"holding:0:uint16": 60_000, "holding:1:uint16": 65_530}
+"""Registers of 16 bits are soon full, so that they begin again at 0 during the week."""
+
+
+@dataclass
+class Machine:
+    """A press or a counter box; its counters go up as the records say."""
+
+    name: str
+    device: Device
+    polled: bool
+    good: int = 0
+    scrap: int = 0
+
+    def show(self, at: Micros, state: int | None = None) -> list[Write]:
+        if self.polled:
+            values = {
+                "holding:0:uint16": BEGINS_AT["holding:0:uint16"] + self.good + self.scrap,
+                "holding:1:uint16": BEGINS_AT["holding:1:uint16"] + self.scrap,
+            }
+        else:
+            values = {"ns=2;s=Good": self.good, "ns=2;s=Rejects": self.scrap}
+        if state is not None:
+            values["input:0:uint16" if self.polled else "ns=2;s=State"] = state
+        return [Write(at, tag, value) for tag, value in values.items()]
+
+
+@dataclass(frozen=True, order=True)
+class Step:
+    """Something that happens at a moment of plant time."""
+
+    at: Micros
+    deadline: Micros
+    """Later than this it would be told of another shift."""
+    do: Callable[[], list[Write]] = field(compare=False)
+    machine: Machine | None = field(compare=False, default=None)
+
+
+def steps(machine: Machine, stretch: Stretch) -> Iterator[Step]:
+    """State and counters of one stretch of one machine."""
+    start, end = moulding.micros(stretch.start), moulding.micros(stretch.end)
+    if machine.polled:
+        count, first, last = 10, start + (end - start) // 12, start + (end - start) // 2
+        deadline = start + (end - start) * 3 // 4
+    else:
+        count, first, last = 40, start + SECOND, end - SECOND
+        deadline = end + DAY
+    if not stretch.produced:
+        yield Step(first, deadline, lambda: machine.show(first, STANDING), machine)
+        return
+    good, scrap = _shares(stretch.good, count), _shares(stretch.scrap, count)
+    for number in range(count):
+        at = first + (last - first) * number // (count - 1)
+
+        def make(number: int = number, at: Micros = at) -> list[Write]:
+            machine.good += good[number]
+            machine.scrap += scrap[number]
+            return machine.show(at, RUNNING if number < count - 1 else WAITING)
+
+        yield Step(at, deadline, make, machine)
+
+
+DAY: Micros = 24 * HOUR
+
+
+def _shares(total: int, count: int) -> list[int]:
+    return [total * (n + 1) // count - total * n // count for n in range(count)]
+
+
+class Week:
+    """The plant of the records with its platform, from Sunday on."""
+
+    def __init__(self, folder: Path, stretches: Sequence[Stretch]) -> None:
+        self.stretches = stretches
+        self.runs = moulding.order_runs(stretches)
+        self.drop = folder / "drop"
+        self.drop.mkdir()
+        names = sorted({one.machine for one in stretches})
+        self.ports = free_ports(names)
+        self.machines = {name: self._machine(name) for name in names}
+        (folder / "model").mkdir()
+        text = moulding.model(self.ports, MODBUS, self.drop)
+        (folder / "model" / "model.yaml").write_text(text, encoding="utf-8")
+        self.first = min(moulding.micros(one.start) for one in stretches)
+        self.last = max(moulding.micros(one.end) for one in stretches)
+        self.folder = folder
+
+    def _machine(self, name: str) -> Machine:
+        polled = name in MODBUS
+        kind = ModbusDevice if polled else OpcuaDevice
+        return Machine(name, kind(self.ports[name]), polled)
+
+    async def live(self) -> Running:
+        """Everything from the start of the devices to the orderly end of the platform."""
+        moulding.write_orders(self.drop)
+        await self._start_devices()
+        wall = time.time_ns() // 1000 + round(LEAD_SECONDS * SECOND)
+        self.clock = ScaledClock(self.first, wall, SPEED)
+        platform = Running(self.folder, f"{self.first},{wall},{SPEED}")
+        platform.start()
+        try:
+            await asyncio.to_thread(platform.wait_connected, LEAD_SECONDS)
+            assert self.clock.now() < self.first, "the platform took too long to start"
+            await self._work(platform)
+            await self._settled(platform)
+        finally:
+            await asyncio.to_thread(platform.stop)
+            for machine in self.machines.values():
+                await machine.device.stop()
+        return platform
+
+    async def _start_devices(self) -> None:
+        sunday = self.first - 2 * DAY
+        for machine in self.machines.values():
+            await machine.device.apply(machine.show(sunday, STANDING))
+            await machine.device.start()
+
+    async def _work(self, platform: Running) -> None:
+        for step in self._steps():
+            ahead = (step.at - self.clock.now()) / SECOND / SPEED
+            if ahead > 0:
+                await asyncio.sleep(ahead)
+            writes = step.do()
+            if step.machine is not None:
+                await step.machine.device.apply(writes)
+            late = (self.clock.now() - step.at) / SECOND / SPEED
+            assert self.clock.now() < step.deadline, f"this computer is {late:.1f} s behind"
+            platform.check_alive()
+
+    def _steps(self) -> list[Step]:
+        found: list[Step] = []
+        for name, machine in self.machines.items():
+            own = [one for one in self.stretches if one.machine == name]
+            found += [step for stretch in own for step in steps(machine, stretch)]
+        return sorted([*found, *self._hand_ins()])
+
+    def _hand_ins(self) -> Iterator[Step]:
+        """Every morning, after the night shift, somebody hands in what ran on which machine."""
+        days = [day for day, _ in groupby(sorted(one.day for one in self.stretches))]
+        for day in days:
+            morning = datetime(day.year, day.month, day.day, 6, 20, tzinfo=moulding.ZONE)
+            at = morning + timedelta(days=1)
+
+            def hand_in(at: datetime = at) -> list[Write]:
+                moulding.write_runs(self.drop, self.runs, at)
+                return []
+
+            moment = moulding.micros(at)
+            yield Step(moment, moment + 10 * DAY, hand_in)
+
+    async def _settled(self, platform: Running) -> None:
+        """Until every file is read and nothing more can come."""
+
+        def read() -> bool:
+            return not list(self.drop.glob("*.xlsx")) and self.clock.now() > self.last + HOUR
+
+        await asyncio.to_thread(platform.wait, read, 30, "all workbooks are read")
+
+
+def lived(folder: Path, stretches: Sequence[Stretch]) -> Running:
+    """The platform's data after that week; it has stopped in good order."""
+    return asyncio.run(Week(folder, stretches).live())
