@@ -18,6 +18,7 @@ import pyarrow as pa
 from isthmus.base.problem import Problem
 from isthmus.data.catalog import catalog
 from isthmus.data.restricted import Limits, run_restricted
+from isthmus.data.small import SmallTables, scan
 from isthmus.data.stored import StoredTable
 from isthmus.data.sums import SampleSums
 from isthmus.data.tail import Tail
@@ -66,12 +67,7 @@ class Moment:
 
 
 def _united(name: str, files: Sequence[str]) -> str:
-    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-    return (
-        f'SELECT * FROM "{name}__tail" UNION ALL BY NAME SELECT * FROM read_parquet([{listed}],'
-        " union_by_name = true, hive_partitioning = true,"
-        " hive_types = {'_site': VARCHAR, '_date': DATE})"
-    )
+    return f'SELECT * FROM "{name}__tail" UNION ALL BY NAME SELECT * FROM {scan(files)}'
 
 
 @dataclass
@@ -96,6 +92,7 @@ class Lake:
         self._registered: dict[str, pa.Table] = {}
         self._defined: dict[str, str] = {"ledger": LEDGER}
         self._sums = SampleSums()
+        self._small = SmallTables()
         folder.mkdir(parents=True, exist_ok=True)
         self._db = _connect(folder)
         self.adopt(plant)
@@ -204,8 +201,7 @@ class Lake:
                 files = {}
                 for name in order:
                     if name in base and name not in definitions and name not in memory:
-                        files[name] = now.files[base[name]]
-                        memory[name] = self._tail_table(base[name], now)
+                        files[name], memory[name] = self._read(base[name], now)
             used = {name: memory[name] for name in order if name not in definitions}
             return Moment(
                 order, files, used, {n: definitions[n] for n in order if n in definitions}
@@ -251,6 +247,14 @@ class Lake:
                     return False
                 now.tail[name] += tail.rows(name, committed)
         return True
+
+    def _read(self, name: str, now: _Now) -> tuple[list[str], pa.Table]:
+        """What is left in files, and what is in memory."""
+        files, tail = now.files[name], self._tail_table(name, now)
+        small = self._small.rows(self._db, name, files) if files else None
+        if small is None:
+            return files, tail
+        return [], pa.concat_tables([tail, small], promote_options="permissive")
 
     def _tail_table(self, name: str, now: _Now) -> pa.Table:
         schema = self._schemas[name].schema

@@ -53,7 +53,7 @@ TEXTS = {
     "complete.tone.none": Text("no connection", "keine Verbindung"),
     "complete.tone.wrong": Text("does not add up", "geht nicht auf"),
     "complete.tone.before": Text("not heard of yet", "noch nichts gehört"),
-    "complete.ledger": Text("Ledger", "Kassenbuch der Werte"),
+    "complete.ledger": Text("Ledger", "Bilanz der Werte"),
     "complete.invariant": Text(
         "received = stored + quarantined + unmapped",
         "empfangen = gespeichert + Quarantäne + nicht zugeordnet",
