@@ -38,6 +38,7 @@ map:
   machine_state.state: {{tag: "cell/1#$.state", codes: {{RUN: execute, HALT: stopped}}}}
   part_count.good: {{tag: "cell/1#$.parts", counter: {{}}}}
   process.temp: {{tag: "cell/1#$.temp"}}
+  process.program: {{tag: "cell/1#$.program"}}
 ---
 machine_type: press
 kind: opcua
@@ -122,6 +123,14 @@ CASES = (
     Case("unknown_code", {"state": "DANCING"}),
     Case("negative_count", {"parts": -5}),
     Case("half_a_part", {"parts": 3.5}),
+    Case("list", {"temp": [1, 2]}),
+    Case("half_a_character", {"program": "\ud800 broken"}),
+    Case("huge_count", {"parts": 10**30}),
+    Case("huge_number", {"temp": 10**400}),
+    Case("deep", payload=b"[" * 200_000),
+    Case("far_future", {"ts": "9999-12-31T23:59:59Z"}),
+    Case("no_zone", {"ts": "2026-11-22T06:00:00"}),
+    Case("no_time", {"ts": "yesterday"}),
 )
 
 
@@ -138,7 +147,14 @@ def messages() -> Iterator[bytes]:
 
     def message(temp: float, changed: Mapping[str, Any]) -> bytes:
         at = start + timedelta(milliseconds=100 * parts)
-        values = {"ts": at.isoformat(), "state": "RUN", "temp": temp, "parts": parts, **changed}
+        values = {
+            "ts": at.isoformat(),
+            "state": "RUN",
+            "temp": temp,
+            "parts": parts,
+            "program": "P7",
+            **changed,
+        }
         return json.dumps({k: v for k, v in values.items() if v is not None}).encode()
 
     for case in CASES:
@@ -196,6 +212,8 @@ async def send_to_press(plant: Plant) -> None:
         ("ns=2;s=Temp", 900.0, now),
         ("ns=2;s=Temp", 60.0, now + timedelta(hours=2)),
         ("ns=2;s=Temp", 61.0, datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)),
+        ("ns=2;s=Temp", 62.0, datetime(1601, 1, 2, tzinfo=UTC)),
+        ("ns=2;s=Temp", 63.0, datetime(9999, 12, 31, tzinfo=UTC)),
         ("ns=2;s=Program", MEGABYTE, now),
     )
     for number, (tag, value, at) in enumerate(bad):
@@ -205,7 +223,7 @@ async def send_to_press(plant: Plant) -> None:
         await write(tag, value, at if at != now else before + timedelta(milliseconds=5))
         await write("ns=2;s=Temp", 200.75 + number, after)
         await write("ns=2;s=Parts", 2 * number + 2, after)
-    await plant.temp("press-1", 204.75)
+    await plant.temp("press-1", 200.75 + len(bad) - 1)
 
 
 async def send_to_box(plant: Plant) -> None:
@@ -291,7 +309,7 @@ async def apply_overlap(plant: Plant) -> None:
     assert applied.returncode == 1, applied.stdout
     assert "error[M050]" in applied.stdout
     await plant.broker.publish(("cell/1", json.dumps({
-        "ts": datetime.now(UTC).isoformat(), "state": "RUN", "temp": 444.5,
+        "ts": datetime.now(UTC).isoformat(), "state": "RUN", "temp": 444.5, "program": "P7",
         "parts": 3 * len(CASES) + 1,
     }).encode()))  # fmt: skip
     await plant.temp("cell-1", 444.5)

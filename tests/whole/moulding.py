@@ -15,8 +15,6 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from openpyxl import Workbook
 
-from isthmus.base.clock import Micros, to_micros
-
 RECORDS = Path(__file__).parents[3] / "shared" / "data" / "optimoldiq"
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 SHIFT_BEGINS = {"1": 6, "2": 14, "3": 22}
@@ -104,10 +102,6 @@ def order_runs(stretches: Iterable[Stretch]) -> list[OrderRun]:
             numbers[one.order] = numbers.get(one.order, 0) + 10
             runs.append(OrderRun(numbers[one.order], one, one.end))
     return runs
-
-
-def micros(at: datetime) -> Micros:
-    return to_micros(at)
 
 
 def write_orders(folder: Path) -> None:

@@ -37,16 +37,19 @@ class Running:
                 env=self.env, stdout=log, stderr=log,
             )  # fmt: skip
 
+    def kill(self) -> None:
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+
     def stop(self) -> None:
-        child, self._child = self._child, None
-        if child is None:
-            return
+        child = self._child
+        assert child is not None
         child.terminate()
         try:
             code = child.wait(15)
         except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+            self.kill()
             raise AssertionError(f"the platform did not stop\n{self.said()}") from None
         assert code == 0, self.said()
 
@@ -118,12 +121,21 @@ def running(folder: Path, model: str, clock: str = "") -> Iterator[Running]:
     """`model` is the text of its one file; sources must be up already."""
     (folder / "model").mkdir()
     (folder / "model" / "model.yaml").write_text(model, encoding="utf-8")
+    with started(folder, clock) as platform:
+        yield platform
+
+
+@contextmanager
+def started(folder: Path, clock: str = "") -> Iterator[Running]:
+    """The platform of the model in `folder/model`; it stops in good order at the end."""
     platform = Running(folder, clock)
     platform.start()
     try:
         yield platform
-    finally:
-        platform.stop()
+    except BaseException:
+        platform.kill()
+        raise
+    platform.stop()
 
 
 def unbalanced(platform: Running) -> list[dict[str, Any]]:

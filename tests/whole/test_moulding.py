@@ -21,7 +21,7 @@ END = datetime(2018, 11, 11, 6, tzinfo=moulding.ZONE)
 """Where the first shift begins and the last one, Saturday's night shift, ends."""
 
 pytestmark = [
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(
         not moulding.RECORDS.is_dir(),
         reason="`shared/data/optimoldiq` is not beside the repository",

@@ -120,8 +120,8 @@ def wait_for_all(platform: Running) -> None:
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param((True, 120), id="as-recorded"),
-        pytest.param((False, 120), id="as-in-the-file"),
+        pytest.param((True, 240), id="as-recorded"),
+        pytest.param((False, 240), id="as-in-the-file"),
         pytest.param((True, 20), id="at-20-times", marks=pytest.mark.long),
     ],
 )
