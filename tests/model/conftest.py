@@ -1,4 +1,6 @@
-"""`pytest tests/model --golden` writes what the golden tests expect; review it as a diff."""
+"""`pytest tests/model --golden`, or `make golden`, writes what the golden tests expect."""
+
+import os
 
 import pytest
 
@@ -9,4 +11,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> bool:
-    return bool(request.config.getoption("--golden", default=False))
+    wanted = bool(request.config.getoption("--golden", default=False))
+    return wanted or os.environ.get("ISTHMUS_GOLDEN") == "write"

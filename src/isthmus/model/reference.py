@@ -1,6 +1,6 @@
 """Pages of the reference, made from the specs' docstrings and the catalogue of problems.
 
-`pytest tests/model --golden` writes them; a test proves that they are current.
+`make golden` writes them; a test proves that they are current.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from isthmus.model.wording import form_in_words
 
 Schema = Mapping[str, Any]
 
-_MADE: Final = "<!-- Made by `pytest tests/model --golden`; edit the docstrings instead. -->\n"
+_MADE: Final = "<!-- Made by `make golden`; edit the docstrings instead. -->\n"
 
 _INTRODUCTION: Final = """\
 # The model
@@ -158,8 +158,10 @@ _ABOUT_PROBLEMS: Final = """\
 What `isthmus check` may find. Codes are stable. Errors keep a model from being used, warnings do
 not.
 
-What devices send and breaks its contract has codes of its own, `Q…`: see
-[quarantine](quarantine.md)."""
+What devices and systems send and breaks its contract has codes of its own, `Q0…` and `Q1…`: see
+quarantine of [samples](quarantine.md) and of [records](quarantine_systems.md). What may be wrong
+with tables and logs, `D…`, and what the ledger finds, `L…`, is in
+[the ledger](../concepts/ledger.md#what-it-says-when-something-is-wrong)."""
 
 
 def problems_page(examples: Mapping[str, str]) -> str:
