@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import threading
 from pathlib import Path
 
@@ -164,6 +165,20 @@ async def test_stopping_waits_for_upkeep_under_way(tmp_path):
             platform.facts.refresh = slow
             await until(working.is_set)
         assert done.is_set()
+
+
+async def test_every_line_about_a_source_names_it_once(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "isthmus")
+    async with boxes("a") as found:
+        model = write_model(tmp_path / "model", ports(found))
+        async with running(model, tmp_path / "data") as platform:
+            await until(lambda: "a" in produced(platform))
+            await found["a"].__aexit__(None, None, None)
+            await until(lambda: platform.source_states()["a"].what == "lost")
+    said = [line for line in caplog.messages if "source" in line]
+    assert [line.count("source `a`: ") for line in said] == [1, 1, 1]
+    assert said[0] == "source `a`: connected"
+    assert said[2] == "source `a`: the platform was stopped"
 
 
 async def test_commands_reach_the_running_platform_through_its_folder(tmp_path):

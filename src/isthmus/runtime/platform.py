@@ -238,7 +238,8 @@ class EmbeddedPlatform:
 
     def _source_event(self, event: SourceEvent) -> None:
         self._source_events[event.name] = event
-        log.info("%s", event.detail or f"source `{event.name}`: {event.what}")
+        name = f"source `{event.name}`: "  # with which some connectors begin by themselves
+        log.info("%s%s", name, (event.detail or event.what).removeprefix(name))
         self.hub.publish(f"source:{event.name}", {"what": event.what, "detail": event.detail})
 
     def _system_event(self, event: SystemEvent) -> None:
