@@ -66,7 +66,6 @@ TEXTS = {
     "complete.late": Text("Late", "Verspätet"),
     "complete.coverage": Text("Coverage", "Abdeckung"),
     "complete.heard": Text("Last value", "Letzter Wert"),
-    "complete.ago": Text("ago", "her"),
     "complete.holds": Text("adds up", "geht auf"),
     "complete.holds.not": Text("{n} missing", "{n} fehlen"),
     "complete.connected": Text("connected", "verbunden"),

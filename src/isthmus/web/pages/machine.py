@@ -35,7 +35,6 @@ TEXTS = {
     "machine.lost": Text("not connected", "nicht verbunden"),
     "machine.untried": Text("not tried yet", "noch nicht versucht"),
     "machine.last": Text("last value", "letzter Wert"),
-    "machine.ago": Text("ago", "her"),
     "machine.states": Text("What it did", "Was sie tat"),
     "machine.trends": Text("What it measures", "Was sie misst"),
     "machine.zoom": Text(
