@@ -1,25 +1,20 @@
 """What reading costs: OPC UA changes and Modbus registers per CPU second of our process.
 
-`python bench/field.py` prints the result and writes it to bench/results/field.json. The devices
+`python -m bench field` prints the figures and writes bench/results/field.json. The devices
 run in a process of their own; only the connector's CPU time counts.
 """
 
 import asyncio
-import json
 import multiprocessing
-import os
-import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import Any
 
 from asyncua import ua
+from bench.result import Figure, save
 
-from isthmus.base.clock import SystemClock, iso
+from isthmus.base.clock import SystemClock
 from isthmus.field.connector import AnyConnector
 from isthmus.field.connectors.modbus import ModbusConnector, ModbusSource
 from isthmus.field.connectors.opcua import OpcuaConnector, OpcuaSource
@@ -30,7 +25,6 @@ from isthmus.testing.tcp_proxy import LOOPBACK
 SECONDS = 8.0
 NODES = 1_000
 REGISTERS = 1_000
-RESULT = Path(__file__).parent / "results" / "field.json"
 
 
 def opcua_tags() -> list[str]:
@@ -116,23 +110,18 @@ def modbus() -> dict[str, float]:
 
 
 def main() -> None:
-    result: dict[str, Any] = {
-        "what": "changes and registers read per CPU second of the connector",
-        "at": iso(SystemClock().now()),
-        "machine": {
-            "cores": os.cpu_count(),
-            "system": platform.system(),
-            "arch": platform.machine(),
-            "python": platform.python_version(),
-            "asyncua": version("asyncua"),
-            "pymodbus": version("pymodbus"),
-        },
-        "opcua_1000_nodes": opcua(),
-        "modbus_1000_registers": modbus(),
-    }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    changes, registers = opcua(), modbus()
+    save(
+        "field",
+        "changes and registers read per CPU second of the connector",
+        [
+            Figure(f"OPC UA, {NODES:,} nodes", changes["changes_per_cpu_second"], "changes/s",
+                   better="higher"),
+            Figure(f"Modbus, {REGISTERS:,} registers", registers["registers_per_cpu_second"],
+                   "registers/s", better="higher"),
+        ],
+        {"opcua": changes, "modbus": registers},
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

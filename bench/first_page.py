@@ -113,10 +113,12 @@ def visit(browser: Browser, running: Company, path: str, *, slow: bool) -> Visit
 def page_figures(name: str, visits: list[Visit]) -> list[Figure]:
     fast, *slow = visits
     fcp = quantile([one.fcp_ms for one in slow], 0.75) / 1e3
+    served = quantile([one.served_ms for one in slow], 0.75) / 1e3
     return [
         Figure(f"{name}: over the wire, without the font", round(fast.kb, 1), "kB", MOST_KB),
         Figure(f"{name}: requests", len(fast.sizes), "", MOST_REQUESTS),
         Figure(f"{name}: first contentful paint, p75 of {VISITS}", round(fcp, 2), "s", FCP_S),
+        Figure(f"{name}: of it waiting for the server", round(served, 2), "s"),
     ]
 
 

@@ -1,15 +1,11 @@
 """Samples a second from a connector's hand-over to queryable: shape, log, ledger, commit, query.
 
-`python bench/ingest.py` prints the result and writes it to bench/results/ingest.json. Budget:
+`python -m bench ingest` prints the figures and writes bench/results/ingest.json. Budget:
 500,000/s at 10,000 samples per parcel, one process on two cores.
 """
 
-import json
-import os
-import platform
 import random
 import shutil
-import sys
 import tempfile
 import threading
 import time
@@ -19,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import deltalake
-import duckdb
-import psutil
 import pyarrow as pa
-import shape as shape_bench
+from bench import shape as shape_bench
+from bench.result import Figure, save
 
-from isthmus.base.clock import SECOND, iso
+from isthmus.base.clock import SECOND
 from isthmus.data.lake import Lake
 from isthmus.data.ledger import check
 from isthmus.data.maintain import maintain
@@ -180,26 +175,24 @@ def in_a_folder(measure: Any) -> dict[str, Any]:
 
 def main() -> None:
     rates = [in_a_folder(lambda b, s=s, c=c: ingest(b, s, c)) for s, c in SIZES]
-    result = {
-        "what": "samples/s, hand-over to queryable: 20 machines × 8 tags, 3 blocks, one process",
-        "at": iso(time.time_ns() // 1_000),
-        "machine": {
-            "cores": os.cpu_count(), "memory_gb": round(psutil.virtual_memory().total / 2**30),
-            "load": round(os.getloadavg()[0], 1), "system": platform.system(),
-            "arch": platform.machine(), "python": platform.python_version(),
-            "pyarrow": pa.__version__, "deltalake": deltalake.__version__,
-            "duckdb": duckdb.__version__,
-        },
-        "budget_per_second": BUDGET,
-        "ingest": rates,
-        "query": in_a_folder(shift_of_a_month),
-    }  # fmt: skip
-    text = json.dumps(result, indent=2, ensure_ascii=False)
-    print(text)
-    folder = Path(__file__).parent / "results"
-    folder.mkdir(exist_ok=True)
-    (folder / "ingest.json").write_text(text + "\n", encoding="utf-8")
+    shift = in_a_folder(shift_of_a_month)
+    largest = rates[-1]
+    save(
+        "ingest",
+        "samples, hand-over to queryable: 20 machines × 8 tags, 3 blocks, one process",
+        [
+            Figure(f"{largest['samples_per_parcel']:,} per parcel",
+                   largest["to_queryable_per_second"], "samples/s", BUDGET, "higher"),
+            *(Figure(f"{one['samples_per_parcel']:,} per parcel", one["to_queryable_per_second"],
+                     "samples/s", better="higher") for one in rates[:-1]),
+            Figure("append to the log, p99", largest["append_p99_ms"], "ms"),
+            Figure("one machine's shift of a month, before compaction", shift["shift_ms"], "ms"),
+            Figure("one machine's shift of a month", shift["shift_compacted_ms"], "ms", 300),
+            Figure("a row on disk after compaction", shift["bytes_per_row_compacted"], "bytes", 8),
+        ],
+        {"ingest": rates, "query": shift},
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -39,7 +39,8 @@ class Figure:
         return known | {bound: self.budget, "verdict": self.verdict}
 
     def line(self) -> str:
-        shown = f"{self.value:>12,.6g} {self.unit:<10}"
+        digits = ",.0f" if abs(self.value) >= 1000 else ",.4g"
+        shown = f"{self.value:>12{digits}} {self.unit:<11}"
         if self.budget is None:
             return f"  {shown} {'':<28} {self.what}"
         sign = "≤" if self.better == "lower" else "≥"

@@ -1,20 +1,15 @@
 """How many samples a second `shape` turns into rows, by size of the parcel, in one process.
 
-`python bench/shape.py` prints the result and writes it to bench/results/shape.json.
+`python -m bench shape` prints the figures and writes bench/results/shape.json.
 """
 
-import json
-import os
-import platform
 import random
-import sys
 import time
-from pathlib import Path
 
-import polars as pl
 import pyarrow as pa
+from bench.result import Figure, save
 
-from isthmus.base.clock import Micros, iso
+from isthmus.base.clock import Micros
 from isthmus.field.shape import Mapping, shape
 from isthmus.flow.parcel import SAMPLES_SCHEMA, Shaped
 from isthmus.model.plant import FieldMap, Machine, Plant, Source
@@ -119,23 +114,18 @@ def measure(size: int) -> dict[str, float]:
 
 
 def main() -> None:
-    result = {
-        "what": "samples/s through shape: 20 machines × 8 tags, 3 blocks, 40 counters",
-        "at": iso(time.time_ns() // 1_000),
-        "machine": {
-            "cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1),
-            "system": platform.system(), "arch": platform.machine(),
-            "python": platform.python_version(), "polars": pl.__version__,
-            "pyarrow": pa.__version__,
-        },
-        "results": [measure(size) for size in SIZES],
-    }  # fmt: skip
-    text = json.dumps(result, indent=2)
-    print(text)
-    folder = Path(__file__).parent / "results"
-    folder.mkdir(exist_ok=True)
-    (folder / "shape.json").write_text(text + "\n")
+    results = [measure(size) for size in SIZES]
+    save(
+        "shape",
+        "samples through shape: 20 machines × 8 tags, 3 blocks, 40 counters",
+        [
+            Figure(f"{one['samples_per_parcel']:,} per parcel", one["samples_per_second"],
+                   "samples/s", better="higher")
+            for one in results
+        ],
+        {"results": results},
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
