@@ -39,13 +39,15 @@ class Figure:
         return known | {bound: self.budget, "verdict": self.verdict}
 
     def line(self) -> str:
-        digits = ",.0f" if abs(self.value) >= 1000 else ",.4g"
-        shown = f"{self.value:>12{digits}} {self.unit:<11}"
+        shown = f"{_number(self.value):>12} {self.unit:<11}"
         if self.budget is None:
-            return f"  {shown} {'':<28} {self.what}"
-        sign = "≤" if self.better == "lower" else "≥"
-        bound = f"{sign} {self.budget:,g} {self.unit}"
-        return f"  {shown} {bound:<20} {self.verdict:<7} {self.what}"
+            return f"  {shown} {'':<30} {self.what}"
+        bound = f"{'≤' if self.better == 'lower' else '≥'} {_number(self.budget)} {self.unit}"
+        return f"  {shown} {bound:<22} {self.verdict:<7} {self.what}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def save(name: str, what: str, figures: Sequence[Figure], details: Mapping[str, Any]) -> None:
