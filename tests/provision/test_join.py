@@ -49,7 +49,9 @@ class Plant:
             "stop_reason": (REASONS, reasons),
         }
         for name, (schema, given_) in histories.items():
-            self.db.register(f"{name}_history", pa.Table.from_pylist(list(given_), schema=schema))
+            history = pa.Table.from_pylist(list(given_), schema=schema)
+            sequence = pa.array(range(history.num_rows), pa.int64())
+            self.db.register(f"{name}_history", history.append_column("_seq", sequence))
         made = pa.schema([("machine", pa.string()), ("time", TIME), ("produced", pa.int64())])
         self.db.register("part_count", pa.Table.from_pylist(list(rows), schema=made))
         for name, sql in VIEWS.items():
@@ -119,6 +121,11 @@ def test_operation_whose_order_has_not_arrived_counts_and_is_named():
     assert plant.ask("SELECT key, production_order FROM unresolved").to_pylist() == [
         {"key": "A", "production_order": "O-?"}
     ]
+
+
+def test_of_two_versions_recorded_at_once_the_later_in_the_log_holds():
+    plant = Plant(orders=[order("A", "M1"), order("A", "M2")])
+    assert plant.ask("FROM production_order")["material"].to_pylist() == ["M2"]
 
 
 def test_valid_version_is_the_latest_recorded_that_was_not_withdrawn():

@@ -3,23 +3,23 @@
 
 -- view material
 SELECT * FROM material_history
-QUALIFY row_number() OVER (PARTITION BY system, key ORDER BY recorded DESC) = 1 AND withdrawn IS NOT TRUE
+QUALIFY row_number() OVER (PARTITION BY system, key ORDER BY recorded DESC, _seq DESC) = 1 AND withdrawn IS NOT TRUE
 
 -- view production_order
 SELECT * FROM production_order_history
-QUALIFY row_number() OVER (PARTITION BY system, key ORDER BY recorded DESC) = 1 AND withdrawn IS NOT TRUE
+QUALIFY row_number() OVER (PARTITION BY system, key ORDER BY recorded DESC, _seq DESC) = 1 AND withdrawn IS NOT TRUE
 
 -- view operation
 SELECT * FROM operation_history
-QUALIFY row_number() OVER (PARTITION BY system, key ORDER BY recorded DESC) = 1 AND withdrawn IS NOT TRUE
+QUALIFY row_number() OVER (PARTITION BY system, key ORDER BY recorded DESC, _seq DESC) = 1 AND withdrawn IS NOT TRUE
 
 -- view stop_reason
 SELECT * FROM stop_reason_history
-QUALIFY row_number() OVER (PARTITION BY id ORDER BY recorded DESC) = 1 AND withdrawn IS NOT TRUE
+QUALIFY row_number() OVER (PARTITION BY id ORDER BY recorded DESC, _seq DESC) = 1 AND withdrawn IS NOT TRUE
 
 -- view withdrawn_order
 SELECT system, key FROM production_order_history
-QUALIFY row_number() OVER (PARTITION BY system, key ORDER BY recorded DESC) = 1 AND withdrawn
+QUALIFY row_number() OVER (PARTITION BY system, key ORDER BY recorded DESC, _seq DESC) = 1 AND withdrawn
 
 -- view order_run
 -- Which order a machine worked on. It works on one at a time, so a later start ends an earlier run; a
