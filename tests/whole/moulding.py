@@ -84,7 +84,7 @@ def _shared(rows: list[dict]) -> Iterator[Stretch]:
 
 
 def path(machine: str) -> str:
-    return f"{LINE}/{machine.lower().replace('.', '-')}"
+    return f"{LINE}/{_own(machine)}"
 
 
 def order_runs(stretches: Iterable[Stretch]) -> list[OrderRun]:
@@ -140,29 +140,33 @@ def _write(target: Path, columns: list[str], rows: Iterable[tuple]) -> None:
     unfinished.rename(target)
 
 
-def model(ports: dict[str, int], modbus: set[str], drop: Path) -> str:
-    """The plant as code: some machines speak OPC UA, the older ones Modbus."""
+GATEWAY = "gateway"
+
+
+def model(names: Iterable[str], ports: dict[str, int], drop: Path) -> str:
+    """The plant as code: presses behind one OPC UA gateway, older ones each with a counter box.
+
+    `ports` has the gateway's, and one for each machine that has a box.
+    """
     machines = "\n".join(
-        f"          {path(name).rsplit('/', 1)[1]}: {{type: {kind}, source: {source}}}"
-        for name, kind, source in _machines(ports, modbus)
+        f"          {_own(name)}: {{type: counter_box, source: {_own(name)}}}"
+        if name in ports
+        else f"          {_own(name)}: {{type: press, source: gateway, params: {{root: {name}}}}}"
+        for name in names
     )
-    sources = "\n".join(
-        f"  {source}: " + (
-            f"{{kind: modbus, host: 127.0.0.1, port: {ports[name]}, interval: 5 min}}"
-            if kind == "counter_box"
-            else f'{{kind: opcua, endpoint: "opc.tcp://127.0.0.1:{ports[name]}", '
-            "security: none, interval: 100 ms, queue_size: 1000}"
-        )
-        for name, kind, source in _machines(ports, modbus)
-    )  # fmt: skip
-    keys = "\n".join(f"      {name}: {path(name)}" for name in ports)
-    return _MODEL.format(machines=machines, sources=sources, keys=keys, drop=drop)
+    boxes = "\n".join(
+        f"  {_own(name)}: {{kind: modbus, host: 127.0.0.1, port: {port}, interval: 5 min}}"
+        for name, port in ports.items()
+        if name != GATEWAY
+    )
+    keys = "\n".join(f"      {name}: {path(name)}" for name in names)
+    return _MODEL.format(
+        machines=machines, boxes=boxes, gateway=ports[GATEWAY], keys=keys, drop=drop
+    )
 
 
-def _machines(ports: dict[str, int], modbus: set[str]) -> Iterator[tuple[str, str, str]]:
-    for name in ports:
-        kind = "counter_box" if name in modbus else "press"
-        yield name, kind, f"source-{name[-2:]}"
+def _own(machine: str) -> str:
+    return machine.lower().replace(".", "-")
 
 
 _MODEL = """\
@@ -171,10 +175,12 @@ enterprise: moulding-co
 machine_type: press
 kind: opcua
 blocks: [machine_state, part_count]
+params:
+  root: {{doc: Name of the press behind the gateway.}}
 map:
-  machine_state.state: {{tag: "ns=2;s=State", codes: {{0: stopped, 1: idle, 2: execute}}}}
-  part_count.good:  {{tag: "ns=2;s=Good", counter: {{bits: 32}}}}
-  part_count.scrap: {{tag: "ns=2;s=Rejects", counter: {{bits: 32}}}}
+  machine_state.state: {{tag: "ns=2;s={{root}}.State", codes: {{0: stopped, 1: idle, 2: execute}}}}
+  part_count.good:  {{tag: "ns=2;s={{root}}.Good", counter: {{bits: 32}}}}
+  part_count.scrap: {{tag: "ns=2;s={{root}}.Rejects", counter: {{bits: 32}}}}
 ---
 machine_type: counter_box
 kind: modbus
@@ -193,7 +199,12 @@ areas:
         machines:
 {machines}
 sources:
-{sources}
+  gateway:
+    kind: opcua
+    endpoint: "opc.tcp://127.0.0.1:{gateway}"
+    interval: 100 ms
+    queue_size: 1000
+{boxes}
 calendar:
   shifts:
     early: {{time: "06:00-14:00", days: [mon, tue, wed, thu, fri, sat]}}

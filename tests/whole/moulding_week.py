@@ -57,20 +57,21 @@ class Machine:
 
     name: str
     device: Device
-    polled: bool
     good: int = 0
     scrap: int = 0
 
     def show(self, at: Micros, state: int | None = None) -> list[Write]:
-        if self.polled:
+        polled = isinstance(self.device, CounterBox)
+        root = f"ns=2;s={self.name}"
+        if polled:
             values = {
                 "holding:0:uint16": BEGINS_AT["holding:0:uint16"] + self.good + self.scrap,
                 "holding:1:uint16": BEGINS_AT["holding:1:uint16"] + self.scrap,
             }
         else:
-            values = {"ns=2;s=Good": self.good, "ns=2;s=Rejects": self.scrap}
+            values = {f"{root}.Good": self.good, f"{root}.Rejects": self.scrap}
         if state is not None:
-            values["input:0:uint16" if self.polled else "ns=2;s=State"] = state
+            values["input:0:uint16" if polled else f"{root}.State"] = state
         return [Write(at, tag, value) for tag, value in values.items()]
 
 
@@ -133,19 +134,17 @@ class Week:
         self.drop = folder / "drop"
         self.drop.mkdir()
         names = sorted({one.machine for one in stretches})
-        self.ports = free_ports(names)
-        self.machines = {name: self._machine(name) for name in names}
+        ports = free_ports([moulding.GATEWAY, *(name for name in names if name in MODBUS)])
+        gateway = OpcuaDevice(ports[moulding.GATEWAY])
+        boxes = {name: CounterBox(ports[name]) for name in names if name in MODBUS}
+        self.devices: list[Device] = [gateway, *boxes.values()]
+        self.machines = {name: Machine(name, boxes.get(name, gateway)) for name in names}
         (folder / "model").mkdir()
-        text = moulding.model(self.ports, MODBUS, self.drop)
+        text = moulding.model(names, ports, self.drop)
         (folder / "model" / "model.yaml").write_text(text, encoding="utf-8")
         self.first = min(to_micros(one.start) for one in stretches)
         self.last = max(to_micros(one.end) for one in stretches)
         self.folder = folder
-
-    def _machine(self, name: str) -> Machine:
-        polled = name in MODBUS
-        kind = CounterBox if polled else OpcuaDevice
-        return Machine(name, kind(self.ports[name]), polled)
 
     async def live(self, lead: float) -> Running:
         """Everything from the start of the devices to the orderly end of the platform.
@@ -165,15 +164,15 @@ class Week:
                 await self._work(platform)
                 await self._settled(platform)
         finally:
-            for machine in self.machines.values():
-                await machine.device.stop()
+            await asyncio.gather(*(device.stop() for device in self.devices))
         return platform
 
     async def _start_devices(self) -> None:
         sunday = self.first - 2 * DAY
         for machine in self.machines.values():
             await machine.device.apply(machine.show(sunday, STANDING))
-            await machine.device.start()
+        for device in self.devices:
+            await device.start()
 
     async def _work(self, platform: Running) -> None:
         for step in self._steps():
