@@ -21,7 +21,7 @@ from playwright.sync_api import Page, expect
 
 from isthmus.testing.sim.fleet import MACHINES
 
-CHANGES = 150
+CHANGES = 100
 LONGEST_S = 600.0
 TIME_TO_ARRIVE_S = 5.0
 P50_S, P99_S = 0.5, 1.5
