@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -52,15 +50,11 @@ def demo(
     console.print(
         f"[dim]──[/] reference company of seed {sim.seed}, data in {_short(settings.data)}"
     )
-    feed = subprocess.run(  # noqa: S603 - ourselves
-        [sys.executable, "-m", "isthmus.cli.feed", str(MODEL), str(file)],
-        env={**os.environ, **env},
-        check=False,
-    )
-    if feed.returncode:
-        raise typer.Exit(feed.returncode)
+    command = [sys.executable, "-m", "isthmus.cli.feed", str(MODEL), str(file)]
+    history = Program("the history of the last days", command, env, once=True)
     devices = Program("the simulated plants", _devices(file), env, ready="ready")
-    supervisor = Supervisor([devices, platform_program(MODEL, env)], console.print)
+    stages = [[history, devices], [platform_program(MODEL, env)]]
+    supervisor = Supervisor(stages, console.print)
     try:
         asyncio.run(supervisor.run())
     except StartError as failed:

@@ -19,7 +19,7 @@ def up(
 ) -> None:
     """Run the embedded platform for the model in FOLDER until Ctrl-C or SIGTERM."""
     console = Console(stderr=True, highlight=False)
-    supervisor = Supervisor([platform_program(folder, {})], console.print)
+    supervisor = Supervisor([[platform_program(folder, {})]], console.print)
     try:
         asyncio.run(supervisor.run())
     except StartError as failed:

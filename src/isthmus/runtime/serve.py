@@ -22,6 +22,7 @@ from isthmus.runtime.control import Answer, ControlServer
 from isthmus.runtime.open import clock, load_plant, note_model
 from isthmus.runtime.platform import EmbeddedPlatform
 from isthmus.runtime.settings import Settings, SettingsError
+from isthmus.runtime.supervisor import orphaned
 from isthmus.web.app import create_app
 from isthmus.web.auth import Accounts, accounts_folder, setup_link
 
@@ -50,8 +51,8 @@ async def serve(folder: Path, settings: Settings) -> None:
     if not serving.done():
         await platform.start()
         _greet(accounts, settings, time.monotonic() - began)
-        waiting = asyncio.create_task(stopping.wait())
-        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        ends = {serving, *map(asyncio.create_task, (stopping.wait(), orphaned()))}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
     await serving
     await control.close()

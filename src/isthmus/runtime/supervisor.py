@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 STOP_SECONDS = 8.0
 """SIGTERM first; who has not stopped by then is killed. Everything is down within ten seconds."""
 
+PARENT = "ISTHMUS_PARENT"
+"""Tells a child whose death it must not survive."""
+
 QUICK_SECONDS = 10.0
 """A program that dies sooner than this has a standing reason: wait longer each time."""
 
@@ -25,6 +28,8 @@ class Program:
     env: Mapping[str, str] = field(default_factory=dict)
     ready: str = ""
     """The line on its standard output that says it is up; empty: as soon as it runs."""
+    once: bool = False
+    """It does its work and ends; it is not started again."""
 
 
 class StartError(Exception):
@@ -32,10 +37,14 @@ class StartError(Exception):
 
 
 class Supervisor:
-    """Starts programs in order, each after the one before is ready, and watches over them."""
+    """Starts programs stage by stage and watches over them.
 
-    def __init__(self, programs: Sequence[Program], say: Callable[[str], None]) -> None:
-        self.programs = programs
+    The programs of a stage start together; the next stage begins when all of them are ready, or,
+    if they run once, done.
+    """
+
+    def __init__(self, stages: Sequence[Sequence[Program]], say: Callable[[str], None]) -> None:
+        self.stages = stages
         self.say = say
         self.stopping = asyncio.Event()
         self._children: dict[str, Process] = {}
@@ -47,9 +56,10 @@ class Supervisor:
             loop.add_signal_handler(number, self.stopping.set)
         watchers: list[asyncio.Task[None]] = []
         try:
-            for program in self.programs:
-                await self._start(program, first=True)
-                watchers.append(asyncio.create_task(self._watch(program)))
+            for stage in self.stages:
+                starting = [asyncio.create_task(self._first(program)) for program in stage]
+                await asyncio.gather(*starting)
+                watchers += [asyncio.create_task(self._watch(p)) for p in stage if not p.once]
             await self.stopping.wait()
         finally:
             self.stopping.set()
@@ -58,11 +68,26 @@ class Supervisor:
                 watcher.cancel()
             await asyncio.gather(*watchers, return_exceptions=True)
 
-    async def _start(self, program: Program, *, first: bool = False) -> None:
+    async def _first(self, program: Program) -> None:
+        """Start a program; StartError if it fails before it is ready, or at its one task."""
+        if self.stopping.is_set():
+            return
+        ready = await self._start(program)
+        child = self._children[program.name]
+        if self.stopping.is_set():
+            return
+        if program.once:
+            if code := await child.wait():
+                raise StartError(f"{program.name} failed with {code}")
+        elif not ready:
+            raise StartError(f"{program.name} ended with {await child.wait()} before it was ready")
+
+    async def _start(self, program: Program) -> bool:
+        """Whether it is ready; False if it ended first, or if we are stopping."""
         child = await asyncio.create_subprocess_exec(
             *program.command,
             stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, **program.env},
+            env={**os.environ, **program.env, PARENT: str(os.getpid())},
             # Ctrl-C reaches the whole terminal group; we want to stop them in our order.
             start_new_session=True,
         )
@@ -71,8 +96,7 @@ class Supervisor:
         stopping = asyncio.create_task(self.stopping.wait())
         await asyncio.wait({ready, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        if first and ready.done() and not ready.result():
-            raise StartError(f"{program.name} ended with {await child.wait()} before it was ready")
+        return ready.done() and ready.result()
 
     async def _follow(self, program: Program, child: Process) -> bool:
         """Pass its output on until it says it is ready, and go on passing; False if it ended."""
@@ -114,7 +138,8 @@ class Supervisor:
     async def _stop_all(self) -> None:
         """One after another, the last started first: a platform does not see its devices vanish."""
         deadline = asyncio.get_running_loop().time() + STOP_SECONDS
-        for program in reversed(self.programs):
+        programs = [program for stage in self.stages for program in stage]
+        for program in reversed(programs):
             child = self._children.get(program.name)
             if child is None or child.returncode is not None:
                 continue
@@ -127,6 +152,13 @@ class Supervisor:
                 self.say(f"{program.name} did not stop in time and was killed")
                 child.kill()
                 await child.wait()
+
+
+async def orphaned() -> None:
+    """Return when the supervisor that started this process is gone; never without one."""
+    parent = os.environ.get(PARENT)
+    while parent is None or os.getppid() == int(parent):  # noqa: ASYNC110 - nothing tells us
+        await asyncio.sleep(1.0)
 
 
 def _print(line: bytes) -> None:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from isthmus.base.clock import SECOND, Clock, Micros, ScaledClock
+from isthmus.runtime.supervisor import orphaned
 from isthmus.testing.sim.agent import AgentDevice
 from isthmus.testing.sim.broker import Broker
 from isthmus.testing.sim.devices import CellDevice, Device, ModbusDevice, OpcuaDevice
@@ -90,7 +91,7 @@ class Company:
         for name, device in self.devices.items():
             self._live(name, now)  # the past: the panel remembers it, history told it
             await device.apply(self.stories[name].snapshot(now))
-            await device.start()
+        await asyncio.gather(*(device.start() for device in self.devices.values()))
         self.truth.flush()
 
     async def run(self) -> None:
@@ -105,8 +106,7 @@ class Company:
             tasks.create_task(self._erp())
 
     async def stop(self) -> None:
-        for device in self.devices.values():
-            await device.stop()
+        await asyncio.gather(*(device.stop() for device in self.devices.values()))
         await self.broker.stop()
         self.erp.close()
         self.truth.close()
@@ -178,8 +178,8 @@ async def _main(settings: Settings) -> None:
         await company.start()
         print("ready", flush=True)  # noqa: T201 - the parent waits for this line
         running = asyncio.create_task(company.run())
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        ends = {running, *map(asyncio.create_task, (stop.wait(), orphaned()))}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
