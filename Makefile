@@ -17,7 +17,7 @@ run:  ## set up, start the embedded platform with the reference company, print i
 test:  ## set up and run every test (under 15 minutes)
 	@$(FRESH) test
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest -m "not long" -n 3 --dist loadfile --no-loadscope-reorder
 
 test-long:  ## the long forms: 50 kills, a day of soak
 	@$(FRESH) test
