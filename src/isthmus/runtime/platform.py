@@ -25,6 +25,7 @@ from isthmus.model.plant import Plant, System
 from isthmus.provision.join import VIEWS
 from isthmus.runtime.dimensions import dimensions
 from isthmus.runtime.heartbeat import Heartbeat
+from isthmus.runtime.news import states
 from isthmus.runtime.open import load_plant, open_log
 from isthmus.runtime.settings import Settings
 from isthmus.runtime.sources import SourceEvent, SourceRunner
@@ -72,6 +73,8 @@ class EmbeddedPlatform:
         self._source_events: dict[str, SourceEvent] = {}
         self._system_events: dict[str, SystemEvent] = {}
         self._troubles: dict[str, str] = {}
+        self._said: dict[str, int] = {}
+        """Machine → since when (ms) the state holds that the live pages were told."""
         self._laid_out: Micros = 0
         self._applying = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -234,6 +237,11 @@ class EmbeddedPlatform:
 
     def _rows_arrived(self, rows: Sequence[Rows]) -> None:
         self.facts.take(rows)
+        watched = set(self.hub.watched("machine"))
+        for machine, fields in states(rows, self._plant.state_categories) if watched else ():
+            if machine in watched and fields["since"] >= self._said.get(machine, 0):
+                self._said[machine] = fields["since"]
+                self.hub.publish(f"machine:{machine}", fields)
         self.hub.rows_arrived()
 
     def _source_event(self, event: SourceEvent) -> None:
