@@ -6,6 +6,7 @@ missing or twice while the writer commits.
 """
 
 import threading
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,9 @@ from isthmus.model.plant import Plant
 Params = Mapping[str, object]
 
 _EVER: Final = 2**62
+# It means well: our answers are small, the copy costs less than binding the statement again.
+warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)
+
 _QUARANTINED: Final = 100_000
 """The newest ones of each site; how many there were at all is in the ledger."""
 _COUNTS: Final = "ledger_count"
@@ -129,8 +133,8 @@ class Lake:
         with self._working(), self._db.cursor() as db:
             db.execute("SET TimeZone = 'UTC'")
             moment.create(db)
-            found = db.sql(sql, params=dict(params) if params else None)
-            return found.to_arrow_table()
+            # `execute` binds a statement once, `sql` twice: a fifth of a large statement's time.
+            return db.execute(sql, dict(params) if params else None).to_arrow_table()
 
     def user_query(
         self,
