@@ -16,10 +16,12 @@ from tests.whole.truth import Sums, merged, truth
 
 from isthmus.base.clock import HOUR, MINUTE, SECOND, iso, parse_time
 from isthmus.testing.sim.fleet import FLEET
+from isthmus.web.auth import Accounts, accounts_folder
 
 START = parse_time("2026-11-16T05:00:00Z")  # 06:00 in Hamburg: the early shift begins
 SPEED = 240.0
 SEED = 3
+PASSWORD = "correct horse battery staple"
 INTERVAL = 0.5
 """Wall seconds between two messages of a subscription, as the model asks for."""
 
@@ -81,6 +83,39 @@ def test_api_and_command_say_the_same(day):
         one = said[tuple(row["group"].split(" · "))]
         for name in ("produced", "good", "scrap", "pbt_s", "apt_s", "unknown_s", "oee"):
             assert row[name] == pytest.approx(one[name]), name
+
+
+def test_the_page_shows_what_the_api_says(day):
+    running, end = day
+    window = {"from": iso(START), "to": iso(end)}
+    said = {
+        row["group"].rpartition("/")[2].upper().replace("-", " "): row
+        for row in running.get("/api/v1/kpi", scope="acme/hamburg", by="machine", **window)
+    }
+    shown = shown_by_machine(running, f"{iso(START)}..{iso(end)}")
+    assert shown == {
+        name: [
+            "–" if row["oee"] is None else f"{row['oee']:.1%}",
+            f"{row['produced']:,}",
+            f"{row['good']:,}",
+        ]
+        for name, row in said.items()
+    }
+
+
+def shown_by_machine(running: Company, span: str) -> dict[str, list[str]]:
+    """Machine → OEE, produced and good parts, as a person reads them on the OEE page."""
+    accounts = Accounts(accounts_folder(running.data))
+    accounts.create("reader", "Reader", "viewer", PASSWORD)
+    accounts.close()
+    with httpx.Client(base_url=running.url, headers={"Origin": running.url}, timeout=60) as browser:
+        form = {"name": "reader", "password": PASSWORD}
+        assert browser.post("/login", data=form).status_code == 303
+        page = browser.get("/oee/acme/hamburg", params={"range": span, "by": "machine"})
+    assert page.status_code == 200, page.text
+    table = html.fromstring(page.text).xpath("//*[@id='compare']//tbody/tr")
+    rows = [[cell.text_content().strip() for cell in row] for row in table]
+    return {row[0].upper(): [row[1].split()[0], row[6], row[7]] for row in rows}
 
 
 def test_oee_equals_the_truth_once_the_last_order_is_booked(day):
