@@ -10,7 +10,9 @@ import subprocess
 import sys
 from collections import defaultdict
 
+import httpx
 import pytest
+from lxml import html
 from tests.whole.company import Company, company
 from tests.whole.truth import Sums, merged, truth
 
