@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from isthmus.apps.oee.facts import FACT_SCHEMA, facts
 from isthmus.apps.oee.ratios import ratios
-from isthmus.base.clock import DAY, HOUR, MINUTE, SECOND, Micros, to_datetime, to_micros
+from isthmus.base.clock import DAY, HOUR, MINUTE, Micros, to_datetime, to_micros
 from isthmus.model.spec.site import Material
 
 SIX = 1_794_895_200_000_000
@@ -109,15 +109,44 @@ def test_counts_and_ideal_cycle_change_with_the_order(factory: Any, at: Any) -> 
     assert set(found["production_order"].to_pylist()) == {"A", "B"}
 
 
-def test_a_part_at_the_moment_of_the_change_belongs_to_the_new_order(factory: Any, at: Any) -> None:
+def test_a_part_at_the_moment_of_the_change_belongs_to_the_order_that_ended(
+    factory: Any, at: Any
+) -> None:
     factory.state(SIX, "execute")
-    factory.order(SIX, None, "A")
+    factory.order(SIX, None, "A", ideal=60.0)
+    factory.order(at("09:20"), None, "B", ideal=30.0)
+    factory.parts(at("09:20"), good=1)
+    factory.parts(at("09:20") + 1, good=1)
+
+    rows = _facts(factory).to_pylist()
+
+    made = {r["production_order"]: (r["produced"], r["ideal_s"]) for r in rows if r["produced"]}
+    assert made == {"A": (1, 60.0), "B": (1, 30.0)}
+
+
+def test_a_part_at_an_order_s_end_on_the_hour_counts_in_the_hour_that_begins(
+    factory: Any, at: Any
+) -> None:
+    factory.state(SIX, "execute")
+    factory.order(SIX, at("09:00"), "A")
+    factory.parts(at("09:00"), good=1)
+
+    both = [_facts(factory, SIX, at("09:00")), _facts(factory, at("09:00"), TWO)]
+
+    for rows, made in zip((table.to_pylist() for table in both), (0, 1), strict=True):
+        assert sum(row["produced"] for row in rows if row["production_order"] == "A") == made
+        assert sum(row["produced"] for row in rows) == made
+    assert _sum(pa.concat_tables(both), "pbt_s") == (8 * 3600,)
+
+
+def test_a_part_at_the_start_of_an_order_after_none_belongs_to_it(factory: Any, at: Any) -> None:
+    factory.state(SIX, "execute")
     factory.order(at("09:20"), None, "B")
     factory.parts(at("09:20"), good=1)
 
     rows = _facts(factory).to_pylist()
 
-    assert {row["production_order"]: row["produced"] for row in rows if row["produced"]} == {"B": 1}
+    assert {row["production_order"] for row in rows if row["produced"]} == {"B"}
 
 
 def test_last_state_lasts_until_now_and_the_future_counts_nothing(factory: Any) -> None:
@@ -306,7 +335,7 @@ def test_facts_equal_a_minute_by_minute_account(  # noqa: PLR0917
     for number, length in orders.items():
         made.order(at[number], at[number + length], f"o{number}")
     for number, good in parts.items():
-        made.parts(at[number] + SECOND, good=good)
+        made.parts(at[number], good=good)
 
     found = Counter()
     for row in _facts(made, SIX, TWO, at[now]).to_pylist():
@@ -327,11 +356,9 @@ def _account(  # noqa: PLR0917
     for number in range(now):
         planned = shift[0] <= number < shift[0] + shift[1]
         busy = planned and not any(start <= number < start + length for start, length in downs)
-        begun = [start for start in orders if start <= number]
-        order = max(begun, default=None)
-        if order is not None and number >= order + orders[order]:
-            order = None
-        key = (number // 60, "early" if planned else None, None if order is None else f"o{order}")
+        when = (number // 60, "early" if planned else None)
+        order = _running(orders, number)
+        key = (*when, None if order is None else f"o{order}")
         category = (
             CATEGORY[states[max(before)]]
             if (before := [s for s in states if s <= number])
@@ -343,7 +370,10 @@ def _account(  # noqa: PLR0917
             else None
         )
         account[*key, "aoet_s"] += 60 if order is not None else 0
-        account[*key, "produced"] += parts.get(number, 0)
+        ended = _running(orders, number - 1)
+        maker = order if ended is None else ended
+        name = None if maker is None else f"o{maker}"
+        account[*when, name, "produced"] += parts.get(number, 0)
         if not busy:
             continue
         account[*key, "pbt_s"] += 60
@@ -353,6 +383,12 @@ def _account(  # noqa: PLR0917
         fails = number in states and category == "stopped" != previous and order is not None
         account[*key, "failures"] += int(fails)
     return +account
+
+
+def _running(orders: Mapping[int, int], number: int) -> int | None:
+    """The order of this minute: the latest begun, if it has not ended."""
+    order = max((start for start in orders if start <= number), default=None)
+    return order if order is not None and number < order + orders[order] else None
 
 
 @settings(max_examples=10, deadline=None, phases=NO_SHRINK, suppress_health_check=FIXTURES)

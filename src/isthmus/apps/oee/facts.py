@@ -71,11 +71,11 @@ _BY_COUNT = """
     SELECT DISTINCT unnest($machine::VARCHAR[]) AS machine, unnest($time::BIGINT[]) AS s,
         least(s, $now) AS e
 """
-# An order runs until the next one on the machine begins. All versions count: where it was
-# believed to run before, facts change as well.
+# An order runs until the next one on the machine begins, and the part counted at that moment is its
+# own. All versions count: where it was believed to run before, facts change as well.
 _UNTIL_NEXT_ORDER = """
     following AS (SELECT machine, epoch_us("start") AS t FROM order_run)
-    SELECT version.machine, s, coalesce(following.t, $now) AS e
+    SELECT version.machine, s, coalesce(following.t + 1, $now) AS e
     FROM version ASOF LEFT JOIN following
         ON version.machine = following.machine AND version.s < following.t
 """
@@ -104,7 +104,7 @@ _BY_PRODUCTION_ORDER = f"""
 """
 # Its ideal cycle may be another one.
 _BY_MATERIAL = """
-    SELECT machine, epoch_us("start") AS s, coalesce(epoch_us("end"), $now) AS e
+    SELECT machine, epoch_us("start") AS s, coalesce(epoch_us("end") + 1, $now) AS e
     FROM order_run WHERE material IN (SELECT unnest($key::VARCHAR[]))
 """
 

@@ -22,10 +22,14 @@ seconds AS (
     GROUP BY segment
 ),
 made AS (
-    SELECT segment, sum(produced) AS produced, sum(good) AS good, sum(scrap) AS scrap, sum(rework) AS rework
+    SELECT coalesce(last_moment.segment, segment.segment) AS segment,
+        sum(produced) AS produced, sum(good) AS good, sum(scrap) AS scrap, sum(rework) AS rework
     FROM part_row
-    ASOF JOIN segment ON part_row.machine = segment.machine AND part_row.t >= segment.s
-    GROUP BY segment
+    ASOF JOIN (FROM segment WHERE s < e) AS segment
+        ON part_row.machine = segment.machine AND part_row.t >= segment.s
+    LEFT JOIN (FROM segment WHERE s = e) AS last_moment
+        ON part_row.machine = last_moment.machine AND part_row.t = last_moment.s
+    GROUP BY ALL
 ),
 -- What a machine does not count is unknown (NULL); what it counts and did not make is 0.
 counter AS (
@@ -52,22 +56,22 @@ parts AS (
 -- with an order and down time (ADOT) without one (OPC 40001-1 annex C.2, table 68).
 element AS (
     SELECT segment.*,
-        if(planned, total, 0) / 1e6 AS pot_s,
-        if(busy, total, 0) / 1e6 AS pbt_s,
-        if(planned AND NOT busy, total, 0) / 1e6 AS planned_down_s,
-        if(ordered, total, 0) / 1e6 AS aoet_s,
+        if(planned, coalesce(total, 0), 0) / 1e6 AS pot_s,
+        if(busy, coalesce(total, 0), 0) / 1e6 AS pbt_s,
+        if(planned AND NOT busy, coalesce(total, 0), 0) / 1e6 AS planned_down_s,
+        if(ordered, coalesce(total, 0), 0) / 1e6 AS aoet_s,
         if(busy, coalesce(production, 0), 0) / 1e6 AS apt_s,
         if(busy, coalesce(setup, 0), 0) / 1e6 AS aust_s,
         if(busy, coalesce(unknown, 0), 0) / 1e6 AS unknown_s,
         if(busy AND ordered, coalesce(stopped, 0), 0) / 1e6 AS repair_s,
-        if(busy AND ordered, breaks, 0) AS failures,
-        if(busy, total - coalesce(production, 0) - coalesce(setup, 0) - coalesce(unknown, 0), 0) / 1e6 AS rest_s,
+        if(busy AND ordered, coalesce(breaks, 0), 0) AS failures,
+        if(busy, coalesce(total, 0) - coalesce(production, 0) - coalesce(setup, 0) - coalesce(unknown, 0), 0) / 1e6 AS rest_s,
         produced, good, scrap, rework, pri,
         -- Nothing made costs no ideal time, whatever the ideal cycle; something made without a known one is unknown.
         CASE WHEN produced = 0 THEN 0 ELSE pri * produced END AS ideal_s,
         CASE WHEN good = 0 THEN 0 ELSE pri * good END AS ideal_good_s
     FROM segment
-    JOIN seconds USING (segment)
+    LEFT JOIN seconds USING (segment)
     JOIN parts USING (segment)
     JOIN pace USING (segment)
 )

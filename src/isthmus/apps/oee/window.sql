@@ -41,7 +41,7 @@ in_order AS (
     FROM order_run
     WHERE machine IN (SELECT machine FROM chosen)
         AND "start" < make_timestamptz($end::BIGINT)
-        AND ("end" IS NULL OR "end" > make_timestamptz($start::BIGINT))
+        AND ("end" IS NULL OR "end" >= make_timestamptz($start::BIGINT))
 ),
 
 -- Segments: between two cuts, hour, shift, plan and order are the same -----------------------------
@@ -53,8 +53,15 @@ cut AS (
     UNION ALL SELECT machine, $start FROM chosen
 ),
 bound AS (SELECT DISTINCT machine, t FROM cut WHERE t >= $start AND t < $end),
+-- A part is counted when it is finished: one counted at the very moment its order ended was made for
+-- that order, not for the one that begins there. Such a moment is a segment of its own, without time.
 span AS (
-    SELECT machine, t AS s, lead(t, 1, $end) OVER (PARTITION BY machine ORDER BY t) AS e FROM bound
+    SELECT machine, t AS s, lead(t, 1, $end) OVER (PARTITION BY machine ORDER BY t) AS e, t AS ordered_at
+    FROM bound
+    UNION ALL
+    SELECT machine, e, e, e - 1 FROM in_order
+    SEMI JOIN part_row ON in_order.machine = part_row.machine AND in_order.e = part_row.t
+    WHERE e >= $start AND e < $end
 ),
 segment AS (
     SELECT row_number() OVER () AS segment, span.machine, span.s, span.e,
@@ -62,15 +69,15 @@ segment AS (
         CASE WHEN span.s < w.e THEN w.shift_day END AS shift_day,
         coalesce(span.s < w.e, false) AS planned,
         coalesce(span.s < w.e, false) AND NOT coalesce(span.s < d.e, false) AS busy,
-        coalesce(span.s < o.e, false) AS ordered,
-        CASE WHEN span.s < o.e THEN o.production_order END AS production_order,
-        CASE WHEN span.s < o.e THEN o.operation END AS operation,
-        CASE WHEN span.s < o.e THEN o.material END AS material,
-        CASE WHEN span.s < o.e THEN o.ideal_cycle_s END AS order_cycle_s
+        coalesce(span.ordered_at < o.e, false) AS ordered,
+        CASE WHEN span.ordered_at < o.e THEN o.production_order END AS production_order,
+        CASE WHEN span.ordered_at < o.e THEN o.operation END AS operation,
+        CASE WHEN span.ordered_at < o.e THEN o.material END AS material,
+        CASE WHEN span.ordered_at < o.e THEN o.ideal_cycle_s END AS order_cycle_s
     FROM span
     ASOF LEFT JOIN in_shift AS w ON span.machine = w.machine AND span.s >= w.s
     ASOF LEFT JOIN down AS d ON span.machine = d.machine AND span.s >= d.s
-    ASOF LEFT JOIN in_order AS o ON span.machine = o.machine AND span.s >= o.s
+    ASOF LEFT JOIN in_order AS o ON span.machine = o.machine AND span.ordered_at >= o.s
 ),
 
 -- Planned run time per item (PRI): the order's own, else the material's in the model (for this type of
@@ -113,5 +120,5 @@ known AS (
 mark AS (
     SELECT machine, t, category, state, began, starts, received, NULL::BIGINT AS segment FROM known
     UNION ALL
-    SELECT machine, s, NULL, NULL, NULL, false, NULL, segment FROM segment
+    SELECT machine, s, NULL, NULL, NULL, false, NULL, segment FROM segment WHERE s < e
 ),
