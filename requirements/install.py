@@ -18,7 +18,12 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 STAMPS = ROOT / ".setup"
 PEERS = ROOT / "tests" / "field" / "peers"
-DEBIAN = {"chromium": "chromium", "mosquitto": "mosquitto", "/usr/lib/postgresql": "postgresql"}
+DEBIAN = {
+    "chromium": "chromium",
+    "mosquitto": "mosquitto",
+    "/usr/lib/postgresql": "postgresql",
+    "/usr/sbin/mariadbd": "mariadb-server",
+}
 
 
 class SetupError(Exception):
