@@ -42,6 +42,8 @@ PACE = Pace(parcels=4_000, seconds=20.0)
 MAINTAIN_EVERY = 300.0
 """Wall seconds: about fifteen files per table and site gather meanwhile."""
 RETRY_AFTER = 5.0
+SHOWN_LIVE = frozenset(one.table for one in OEE_FACT.inputs) | {"stop_reason"}
+"""Rows of these tables may change what live pages say; temperatures do not."""
 DIMENSIONS_EVERY = 6 * HOUR
 """Plant time; shifts are laid out two weeks ahead."""
 
@@ -242,7 +244,8 @@ class EmbeddedPlatform:
             if machine in watched and fields["since"] >= self._said.get(machine, 0):
                 self._said[machine] = fields["since"]
                 self.hub.publish(f"machine:{machine}", fields)
-        self.hub.rows_arrived()
+        if any(one.name in SHOWN_LIVE for one in rows):
+            self.hub.rows_arrived()
 
     def _source_event(self, event: SourceEvent) -> None:
         self._source_events[event.name] = event

@@ -216,7 +216,7 @@ async def feed(
     *,
     kind: str = "machine",
     slowest: float = 1.0,
-    pause: float = INTERVAL,
+    pause: float = INTERVAL / 4,
 ) -> None:
     """Compute live values when rows arrive, with a pause between; only while watched."""
     while True:

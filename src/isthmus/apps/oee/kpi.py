@@ -124,13 +124,24 @@ def kpi_of(
     by: str | Sequence[str],
     now: Micros,
     time_model: TimeModel = "iso22400",
+    running: pa.Table | None = None,
 ) -> list[KpiRow]:
-    """As `kpi`, of some machines of a scope."""
+    """As `kpi`, of some machines of a scope.
+
+    `running` are the facts of the running hour up to `now`, of these machines or more, where
+    they are known already: a page needs them several times.
+    """
     dimensions = _dimensions(by)
     window = _Window(start, max(start, min(end, now)))
     if not machines:
         return []
-    sums = _sums(query, plant, machines, window, dimensions=dimensions, now=now)
+    known = {} if running is None else {(now // HOUR * HOUR, now): running}
+
+    def cut(start: Micros, end: Micros) -> pa.Table:
+        found = known.get((start, end))
+        return found if found is not None else facts(query, plant, machines, start, end, now=now)
+
+    sums = _sums(query, machines, window, dimensions=dimensions, cut=cut)
     completed = _complete(sums, machines, window, dimensions)
     return _rows(scope, dimensions, completed, time_model)
 
@@ -200,14 +211,13 @@ def _dimensions(by: str | Sequence[str]) -> list[str]:
 
 def _sums(
     query: Query,
-    plant: Plant,
     machines: Sequence[Machine],
     window: _Window,
     *,
     dimensions: Sequence[str],
-    now: Micros,
+    cut: Callable[[Micros, Micros], pa.Table],
 ) -> list[dict[str, Any]]:
-    """Sums per group: whole, finished hours as kept; what is cut or still running computed now."""
+    """Sums per group: whole, finished hours as kept; `cut` computes what is cut or running."""
     params: dict[str, object] = {
         "machines": [machine.path for machine in machines],
         "zones": [machine.timezone for machine in machines],
@@ -218,9 +228,9 @@ def _sums(
         bounds = {"first": to_datetime(first), "last": to_datetime(last)}
         where = "AND hour >= $first AND hour < $last"
         parts.append(query(_grouped("oee_fact", dimensions, where), params | bounds))
-    cut = [facts(query, plant, machines, *edge, now=now) for edge in window.edges]
-    if cut:
-        parts.append(ask(_grouped("edge", dimensions), params, edge=pa.concat_tables(cut)))
+    edges = [cut(*edge) for edge in window.edges]
+    if edges:
+        parts.append(ask(_grouped("edge", dimensions), params, edge=pa.concat_tables(edges)))
     if not parts:
         return []
     keys = ", ".join(_quoted(dimensions))

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from isthmus.apps.app import Query
 from isthmus.apps.oee.choices import choices
+from isthmus.apps.oee.facts import facts
 from isthmus.apps.oee.figures import scope_name, zone
 from isthmus.apps.oee.kpi import KpiRow, kpi_of
 from isthmus.apps.oee.losses import labels, stops_in
@@ -54,10 +55,15 @@ def live_page(query: Query, plant: Plant, scope: str, *, now: Micros) -> LivePag
     )
 
 
-def live(query: Query, plant: Plant, scope: str, *, now: Micros) -> tuple[LiveMachine, ...]:
-    """Every machine of the scope now: abnormal first, longest first, then the normal ones."""
+def live(
+    query: Query, plant: Plant, scope: str, *, now: Micros, asking: bool = True
+) -> tuple[LiveMachine, ...]:
+    """Every machine of the scope now: abnormal first, longest first, then the normal ones.
+
+    Without `asking` it is not looked up which stops need a reason, and which are at hand.
+    """
     query = once(query)
-    return _live(query, plant, _see(query, plant, plant.scope(scope), now))
+    return _live(query, plant, _see(query, plant, plant.scope(scope), now), asking=asking)
 
 
 @dataclass(frozen=True)
@@ -70,20 +76,30 @@ class _Seen:
     """Machine → its running shift."""
     found: pa.Table
     """Fragments of the last hours, at least since the running shifts began."""
+    running: pa.Table
+    """Facts of the running hour."""
 
 
 def _see(query: Query, plant: Plant, machines: Sequence[Machine], now: Micros) -> _Seen:
     shifts = _running_shifts(query, machines, now)
     start = min([now - SHOWN, *(span.start for span in shifts.values())])
-    return _Seen(now, machines, shifts, fragments(query, plant, machines, start, now, now=now))
+    return _Seen(
+        now,
+        machines,
+        shifts,
+        found=fragments(query, plant, machines, start, now, now=now),
+        running=facts(query, plant, machines, now // HOUR * HOUR, now, now=now),
+    )
 
 
-def _live(query: Query, plant: Plant, seen: _Seen) -> tuple[LiveMachine, ...]:
+def _live(
+    query: Query, plant: Plant, seen: _Seen, *, asking: bool = True
+) -> tuple[LiveMachine, ...]:
     last = {row["machine"]: row for row in over(seen.found, "SELECT * FROM fragment ORDER BY s")}
     counts = _shift_sums(query, plant, seen)
     orders = _orders(query, plant, seen)
-    tiles = choices(query, plant, seen.machines, now=seen.now)
-    open_stops = _open_stops(query, plant, seen)
+    tiles = choices(query, plant, seen.machines, now=seen.now) if asking else {}
+    open_stops = _open_stops(query, plant, seen) if asking else {}
     rows = [
         _machine(
             plant,
@@ -93,7 +109,7 @@ def _live(query: Query, plant: Plant, seen: _Seen) -> tuple[LiveMachine, ...]:
             sums=counts.get(machine.path),
             order=orders.get(machine.path),
             unclassified=open_stops.get(machine.path, ()),
-            tiles=tiles[machine.path],
+            tiles=tiles.get(machine.path, ()),
         )
         for machine in seen.machines
         if machine.path in last
@@ -164,7 +180,17 @@ def _shift_sums(query: Query, plant: Plant, seen: _Seen) -> dict[str, KpiRow]:
             by_start.setdefault(seen.shifts[machine.path].start, []).append(machine)
     found: dict[str, KpiRow] = {}
     for start, group in by_start.items():
-        rows = kpi_of(query, plant, group, start, seen.now, scope="", by="machine", now=seen.now)
+        rows = kpi_of(
+            query,
+            plant,
+            group,
+            start,
+            seen.now,
+            scope="",
+            by="machine",
+            now=seen.now,
+            running=seen.running,
+        )
         found |= {row.keys["machine"]: row for row in rows}
     return found
 
@@ -202,9 +228,9 @@ def _orders(query: Query, plant: Plant, seen: _Seen) -> dict[str, OrderNow]:
     if not runs:
         return {}
     working = {run["machine"] for run in runs}
-    # In the order of the model, as for the shift: the running hour is then asked for once.
     machines = [machine for machine in seen.machines if machine.path in working]
-    first = min(run["start"] for run in runs)
+    # An operation is summed since it began, wherever that is: whole hours come from the facts.
+    first = min(run["start"] for run in runs) // HOUR * HOUR
     sums = {
         (row.keys["machine"], row.keys["operation"]): row
         for row in kpi_of(
@@ -216,6 +242,7 @@ def _orders(query: Query, plant: Plant, seen: _Seen) -> dict[str, OrderNow]:
             scope="",
             by=("machine", "operation"),
             now=seen.now,
+            running=seen.running,
         )
     }
     return {

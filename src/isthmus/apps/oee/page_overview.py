@@ -58,9 +58,11 @@ def overview_page(  # noqa: PLR0917 - what, where, when: all are always given
         if compare
         else {},
     )
-    lost = _lost(fragments(query, plant, plant.scope(scope), start, end, now=now), paths)
+    did = fragments(query, plant, plant.scope(scope), start, end, now=now)
+    lost = _lost(did, paths)
     steps = {path: waterfall(lost[path], places.now[path]) for path in paths}
-    current = present(query, plant, scope, now=now)
+    shows_now = start <= now - LOOK and now <= end
+    current = _last(did) if shows_now else present(query, plant, scope, now=now)
     sparks = _sparks(query, plant, scope, paths, end, now=now)
     depth = scope.count("/")
     return OverviewPage(
@@ -115,7 +117,10 @@ def attention(
 
 def present(query: Query, plant: Plant, scope: str, *, now: Micros) -> dict[str, dict[str, Any]]:
     """What each machine does now: the last fragment of its timeline."""
-    found = fragments(query, plant, plant.scope(scope), now - LOOK, now, now=now)
+    return _last(fragments(query, plant, plant.scope(scope), now - LOOK, now, now=now))
+
+
+def _last(found: pa.Table) -> dict[str, dict[str, Any]]:
     return {row["machine"]: row for row in over(found, "SELECT * FROM fragment ORDER BY s")}
 
 

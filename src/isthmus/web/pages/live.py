@@ -69,7 +69,8 @@ def live_fields(platform: Platform, machines: Sequence[str]) -> list[tuple[str, 
     if not known:
         return []
     scope = posixpath.commonpath(known)
-    found = live(platform.lake.query, platform.plant, scope, now=platform.clock.now())
+    now = platform.clock.now()
+    found = live(platform.lake.query, platform.plant, scope, now=now, asking=False)
     return [
         (f"machine:{machine.machine}", _fields(machine))
         for machine in found
