@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from isthmus.model.spec.words import FieldName, Slug, Spec, Text
+from isthmus.model.spec.words import FieldName, Slug, Spec, Text, Texts
 
 FieldType = Literal["number", "integer", "boolean", "text", "enum", "counter"]
 
@@ -28,6 +28,10 @@ class BlockField(Spec):
     max_length: int = Field(default=1000, ge=1, le=100_000)
     """For `text`."""
     doc: Text = ""
+    label: Texts = Field(default_factory=dict)
+    """Short name, per language."""
+    description: Texts = Field(default_factory=dict)
+    """As `doc`, per language; `doc` stands for a language that is missing here."""
 
 
 class Block(Spec):
@@ -36,6 +40,10 @@ class Block(Spec):
     block: FieldName
     version: int = Field(ge=1)
     doc: Text = ""
+    label: Texts = Field(default_factory=dict)
+    """Short name, per language."""
+    description: Texts = Field(default_factory=dict)
+    """As `doc`, per language; `doc` stands for a language that is missing here."""
     fields: dict[FieldName, BlockField] = Field(min_length=1)
 
 

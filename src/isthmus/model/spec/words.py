@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
 from pydantic import (
@@ -87,5 +87,8 @@ TimeZone = Annotated[str, AfterValidator(_zone)]
 """A zone of the IANA database, such as `Europe/Berlin`."""
 
 Text = Annotated[str, Field(max_length=2000)]
+Language = Literal["en", "de"]
+Texts = dict[Language, Text]
+"""The same said in more than one language."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[^\s/]+$")]
