@@ -39,6 +39,34 @@ async def test_values_reach_the_log_and_the_live_page(running: Running) -> None:
     await running.until(lambda: live() == [0, 3])
 
 
+async def test_a_new_connector_goes_on_where_the_log_ends(running: Running) -> None:
+    resumed: list[bytes] = []
+
+    class Placed(ListeningConnector):
+        place = 0
+
+        def resume(self, position: bytes) -> None:
+            resumed.append(position)
+            self.place = int(position)
+
+        async def read(self) -> pa.Table | None:
+            found = await super().read()
+            self.place += found.num_rows if found is not None else 0
+            return found
+
+        def position(self) -> bytes | None:
+            return str(self.place).encode()
+
+    running.kind = Placed
+    await connected(running)
+    assert running.log.position("im") == b"2"
+    await running.device.off()
+    await running.until(lambda: "lost" in running.said)
+    await running.device.on()
+    await running.until(lambda: running.log.position("im") == b"4")
+    assert set(resumed) == {b"2"}
+
+
 async def test_raw_is_kept_as_it_came(running: Running) -> None:
     await connected(running)
     [parcel] = running.log.read("raw", 0)

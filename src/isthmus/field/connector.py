@@ -1,5 +1,6 @@
 """The contract of a connector: who calls what, when, and what each error means."""
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ class Node:
 class Connector(ABC, Generic[SpecT]):
     """Reads one source. The runtime calls `open → read, read, … → close`, never two at once.
 
+    A source that is read from a place on
+    gets `resume()` before `open()`, and says its `position()` after every `read()`.
     After `Unreachable` or `Refused` from any call the runtime calls `close()` and later makes a
     NEW connector. A connector logs nothing in normal operation; the runtime says *lost* once
     and *back* once. Drivers are imported inside `open()`.
@@ -63,6 +66,12 @@ class Connector(ABC, Generic[SpecT]):
         self.tags = tuple(tags)
         self.clock = clock
 
+    def resume(self, position: bytes) -> None:
+        """Called before `open`, if a position was kept: all up to it is on our disk.
+
+        It may be of another spec of this source, such as another table.
+        """
+
     @abstractmethod
     async def open(self) -> None:
         """Connect; Unreachable if nobody answers within the spec's timeout."""
@@ -75,11 +84,33 @@ class Connector(ABC, Generic[SpecT]):
         why not), then when it changes. A polled value that did not change is not a sample.
         """
 
+    async def gather(self, seconds: float) -> None:
+        """Wait while values gather in a subscription, so that they share one transaction.
+
+        Return early where the source sends no more before it is acknowledged.
+        """
+        await asyncio.sleep(seconds)
+
+    def position(self) -> bytes | None:
+        """Where to go on after all that `read()` has returned so far; None where there is no such.
+
+        It is kept in the same transaction as the samples of that `read()`, of which there should be
+        at most about 10,000: so nothing is lost and nothing is read twice whatever stops us.
+        """
+        return None
+
     async def acknowledge(self) -> None:
         """All samples of the last `read()` are synced on our disk."""
 
     def missed(self) -> list[Missed]:
         """What the source said is missing since the last call; the runtime records gaps."""
+        return []
+
+    def attention(self) -> list[str]:
+        """What works but should not stay so (a certificate that ends soon, a wish not granted).
+
+        Asked once after `open`; a whole sentence each, with what to do.
+        """
         return []
 
     @abstractmethod

@@ -54,15 +54,32 @@ class Log(Protocol):
     @property
     def epoch(self) -> str: ...
 
-    def append(self, source: str, samples: pa.Table | None, shaped: Shaped, *, now: Micros) -> int:
+    def append(
+        self,
+        source: str,
+        samples: pa.Table | None,
+        shaped: Shaped,
+        *,
+        now: Micros,
+        position: bytes | None = None,
+    ) -> int:
         """Write RAW, rows, quarantine, counts and mapping state in ONE transaction.
 
-        `samples` may be None (nothing came, but a rule fired). Returns the raw position (0 if
-        none). Raises Full, and then nothing was written.
+        `samples` may be None (nothing came, but a rule fired). `position` is where the source is
+        read on after these samples; None leaves it as it is. Returns the raw position (0 if none).
+        Raises Full, and then nothing was written.
         """
         ...
 
-    def append_raw(self, source: str, samples: pa.Table, failure: str, *, now: Micros) -> int:
+    def append_raw(
+        self,
+        source: str,
+        samples: pa.Table,
+        failure: str,
+        *,
+        now: Micros,
+        position: bytes | None = None,
+    ) -> int:
         """RAW alone, when shaping failed: the failure is named in the ledger's notes."""
         ...
 
@@ -91,6 +108,10 @@ class Log(Protocol):
 
     def state(self, source: str) -> bytes | None:
         """The mapping state that `append` stored last for this source."""
+        ...
+
+    def position(self, source: str) -> bytes | None:
+        """Where this source is read on, as an append stored it last."""
         ...
 
     def alive(self, sources: Iterable[str], now: Micros) -> None:

@@ -94,31 +94,49 @@ class SqliteLog(LogReader):
 
     # Intake ---------------------------------------------------------------------------------
 
-    def append(self, source: str, samples: pa.Table | None, shaped: Shaped, *, now: Micros) -> int:
+    def append(
+        self,
+        source: str,
+        samples: pa.Table | None,
+        shaped: Shaped,
+        *,
+        now: Micros,
+        position: bytes | None = None,
+    ) -> int:
         raw = _raw_parcels(source, samples)
         rows = _row_parcels(shaped.rows)
         with self._intake() as db:
-            position = self._insert(db, "raw", raw, now)
+            seq = self._insert(db, "raw", raw, now)
             self._insert(db, "rows", rows, now)
             _insert_quarantined(db, shaped.quarantined)
             _add_counts(db, shaped.counts)
             if shaped.state is not None:
                 db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (source, shaped.state))
+            _keep_position(db, source, position)
             if samples is not None:
                 # In the same transaction: after a crash, `unknown` must come after these rows.
                 db.execute(_ALIVE_SQL, (source, _heard(samples, now)))
             self._forget(db, now)
-        return position
+        return seq
 
-    def append_raw(self, source: str, samples: pa.Table, failure: str, *, now: Micros) -> int:
+    def append_raw(
+        self,
+        source: str,
+        samples: pa.Table,
+        failure: str,
+        *,
+        now: Micros,
+        position: bytes | None = None,
+    ) -> int:
         raw = _raw_parcels(source, samples)
         with self._intake() as db:
-            position = self._insert(db, "raw", raw, now)
+            seq = self._insert(db, "raw", raw, now)
             db.execute(
                 "INSERT INTO failure VALUES (?, ?, ?, ?, ?)",
-                (position, source, samples.num_rows, now, failure),
+                (seq, source, samples.num_rows, now, failure),
             )
-        return position
+            _keep_position(db, source, position)
+        return seq
 
     def append_rows(self, rows: Sequence[Rows], *, now: Micros) -> int:
         parcels = _row_parcels(rows)
@@ -351,6 +369,11 @@ def _heard(samples: pa.Table, now: Micros) -> Micros:
 
 def _row_parcels(rows: Sequence[Rows]) -> list[_Parcel]:
     return [(part.name, encode(part.table)) for part in rows if part.table.num_rows]
+
+
+def _keep_position(db: sqlite3.Connection, source: str, position: bytes | None) -> None:
+    if position is not None:
+        db.execute("INSERT OR REPLACE INTO position VALUES (?, ?)", (source, position))
 
 
 def _insert_quarantined(db: sqlite3.Connection, quarantined: Sequence[Quarantined]) -> None:

@@ -5,9 +5,17 @@ import secrets
 import sqlite3
 from importlib.resources import files
 from pathlib import Path
+from typing import Final
 
 from isthmus.base.clock import Micros
 from isthmus.flow.log_reader import FORMAT, damaged, read_site
+
+_POSITION: Final = """
+-- Where a source that is read from a place on (a table, a file, pages) goes on.
+CREATE TABLE IF NOT EXISTS position (
+    source TEXT PRIMARY KEY, position BLOB NOT NULL
+) WITHOUT ROWID
+"""
 
 
 class BusyError(Exception):
@@ -41,6 +49,7 @@ def open_file(file: Path, site: str, now: Micros) -> sqlite3.Connection:
         db.execute("PRAGMA cache_size = -16000")
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'alive'").fetchone():
             _create(db, site, now)
+        db.execute(_POSITION)  # logs of earlier versions have none
         found = read_site(db, file)
     except sqlite3.DatabaseError as error:
         db.close()

@@ -81,6 +81,11 @@ class LogView:
         found = self._db.execute("SELECT state FROM state WHERE source = ?", (source,)).fetchone()
         return bytes(found[0]) if found else None
 
+    def position(self, source: str) -> bytes | None:
+        found = self._db.execute("SELECT position FROM position WHERE source = ?", (source,))
+        row = found.fetchone()
+        return bytes(row[0]) if row else None
+
     def last_alive(self) -> dict[str, Micros]:
         return dict(self._db.execute("SELECT source, at FROM alive ORDER BY source"))
 
@@ -173,6 +178,10 @@ class LogReader:
     def state(self, source: str) -> bytes | None:
         with self.view() as view:
             return view.state(source)
+
+    def position(self, source: str) -> bytes | None:
+        with self.view() as view:
+            return view.position(source)
 
     def gaps(self, start: Micros, end: Micros) -> list[Gap]:
         with self.view() as view:

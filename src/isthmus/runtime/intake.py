@@ -51,18 +51,23 @@ class Intake:
         self.mapping = Mapping.of(source, plant)
         self.newest: Micros = 0
         """Latest device time seen: a row that says `unknown` must come after it."""
+        self.position = log.position(source.name)
+        """Where the source is read on: all before it is on our disk."""
         self._state = log.state(source.name)
 
-    def take(self, samples: pa.Table) -> Taken:
+    def take(self, samples: pa.Table, position: bytes | None = None) -> Taken:
+        """`position`: where the source is read on after these samples."""
         now = self.clock.now()
         try:
             shaped = shape(samples, self.mapping, self._state, now=now)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is named and RAW is kept
             failure = f"{type(error).__name__}: {error}"
-            self.log.append_raw(self.source.name, samples, failure, now=now)
+            self.log.append_raw(self.source.name, samples, failure, now=now, position=position)
+            self.position = position or self.position
             return Taken((), failure)
-        self.log.append(self.source.name, samples, shaped, now=now)
+        self.log.append(self.source.name, samples, shaped, now=now, position=position)
         self._state = shaped.state
+        self.position = position or self.position
         self._see(samples)
         return Taken(shaped.rows)
 

@@ -95,6 +95,8 @@ class SourceRunner:
         self._full_since: Micros = 0
         self._reopen: Micros = 0
         """Since when a polled source could not be read; it must be opened anew."""
+        self._position: bytes | None = None
+        """Where to read on after what was read last, of a source that has such a place."""
         self._failure = ""
 
     async def run(self) -> None:
@@ -120,8 +122,10 @@ class SourceRunner:
     async def _session(self) -> float:
         """Open, read until something ends it, close; returns the pause in plant seconds."""
         connector = self._factory()
-        self._polled, self._reopen = connector.polled, 0
+        self._polled, self._reopen, self._position = connector.polled, 0, None
         try:
+            if self._intake.position is not None:
+                connector.resume(self._intake.position)
             await self._call(connector.open(), OPEN_SECONDS, "opening it")
             await self._read_on(connector)
         except Unreachable as error:
@@ -159,9 +163,10 @@ class SourceRunner:
         pace = Pace(connector, self._in_wall_time(self.source.spec.interval))
         while not self._stopping.is_set() and not self._reopen:
             samples = await self._call(connector.read(), READ_SECONDS, "reading")
-            await self._heard_now(opened)
+            await self._heard_now(connector, opened)
             if samples is not None and samples.num_rows:
                 batch.append(samples)
+                self._position = connector.position()
             pace.read(samples)
             if pace.is_full(batch):
                 await self._store(connector, batch)
@@ -185,9 +190,11 @@ class SourceRunner:
             return
         samples = pa.concat_tables(batch)
         batch.clear()
-        for start in range(0, samples.num_rows, PARCEL_SAMPLES):
-            part = samples.slice(start, PARCEL_SAMPLES)
-            self._take(await self._with_room(partial(self._intake.take, part)))
+        # A position holds for all of the samples: they go to disk together or not at all.
+        size = PARCEL_SAMPLES if self._position is None else samples.num_rows
+        for start in range(0, samples.num_rows, size):
+            part = samples.slice(start, size)
+            self._take(await self._with_room(partial(self._intake.take, part, self._position)))
 
     def _take(self, taken: Taken) -> None:
         self._pass_on(taken.rows)
@@ -206,7 +213,7 @@ class SourceRunner:
 
     # Lost and back ------------------------------------------------------------------------------
 
-    async def _heard_now(self, opened: Micros) -> None:
+    async def _heard_now(self, connector: AnyConnector, opened: Micros) -> None:
         """The connector answered: now the source is back, not when its port was open."""
         self._heard = self.clock.now()
         self._heartbeat.heard(self.source.name, self._heard)
@@ -218,7 +225,7 @@ class SourceRunner:
             self._connected, self._out = True, None
             self._unreachable.reset()
             self._refused.reset()
-            self._say(what, "")
+            self._say(what, "; ".join(connector.attention()))
 
     async def _lost(self, what: What, detail: str) -> None:
         self._connected = False

@@ -111,6 +111,24 @@ class LogContract(ABC):
         log.append("im07", samples(2), Shaped(), now=T0)
         assert (log.state("im07"), log.state("im08")) == (b"b", None)
 
+    def test_position_is_kept_with_the_samples_it_comes_after(self, log: Log, folder: Path) -> None:
+        assert log.position("im07") is None
+        log.append("im07", samples(0), shaped(0), now=T0, position=b"a")
+        log.append("im07", None, shaped(1), now=T0)
+        log.append("im08", samples(2), shaped(2), now=T0, position=b"c")
+        assert (log.position("im07"), log.position("im08")) == (b"a", b"c")
+        log.append_raw("im07", samples(3), "ValueError: no", now=T0, position=b"d")
+        found = self.again(log, folder)
+        assert found.position("im07") == b"d"
+        found.close()
+
+    def test_a_full_disk_keeps_the_position_too(self, folder: Path) -> None:
+        log = self.open_log(folder, Keep(free_mb=500), lambda _: 0)
+        with pytest.raises(Full):
+            log.append("im07", samples(1), shaped(1), now=T0, position=b"a")
+        assert log.position("im07") is None
+        log.close()
+
     def test_a_gap_opens_once_with_its_rows_and_closes(self, log: Log) -> None:
         gap = log.open_gap("im07", "lost", "no answer", start=T0, now=T0, rows=[cycles(0)])
         again = log.open_gap("im07", "lost", "still none", start=T0 + 9, now=T0 + 9)
