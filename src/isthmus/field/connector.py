@@ -44,6 +44,14 @@ class Node:
     type: str = ""
     unit: str = ""
     has_children: bool = False
+    description: str = ""
+    """The source's own words about it: a comment in the PLC, a note in a register list."""
+    unit_code: str = ""
+    """UNECE Recommendation 20 code of the unit (`CEL`, `KWH`), where the source gives one."""
+    defined_by: str = ""
+    """URI of the namespace that defines its name, such as `http://opcfoundation.org/UA/PackML/`."""
+    type_definition: str = ""
+    """What it is an instance of, as `nsu=http://…;i=4`."""
 
 
 class Connector(ABC, Generic[SpecT]):
