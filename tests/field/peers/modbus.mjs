@@ -4,6 +4,7 @@
 //
 // Prints `ready PORT`, then reads lines of JSON: {"area": "holding", "start": 100, "values": [42]}
 // and answers `done` to each. It ends when stdin does. Addresses nobody set are illegal.
+// With "unit": 7 in the line they are those of another slave behind it; units nobody set are silent.
 
 import { createInterface } from "node:readline";
 import { createServer } from "node:net";
@@ -11,10 +12,22 @@ import ModbusRTU from "modbus-serial";
 
 const ILLEGAL_ADDRESS = 0x02;
 
-const contents = { coil: new Map(), discrete: new Map(), holding: new Map(), input: new Map() };
+const ALL_UNITS = 255;
 
-function read(area, address) {
-  const value = contents[area].get(address);
+const units = new Map();
+
+function contentsOf(unit) {
+  if (!units.has(unit)) {
+    units.set(unit, { coil: new Map(), discrete: new Map(), holding: new Map(), input: new Map() });
+  }
+  return units.get(unit);
+}
+
+function read(area, address, unit) {
+  if (!units.has(unit)) {
+    return new Promise(() => {});
+  }
+  const value = units.get(unit)[area].get(address);
   if (value === undefined) {
     throw { modbusErrorCode: ILLEGAL_ADDRESS };
   }
@@ -22,10 +35,10 @@ function read(area, address) {
 }
 
 const vector = {
-  getCoil: (address) => read("coil", address),
-  getDiscreteInput: (address) => read("discrete", address),
-  getHoldingRegister: (address) => read("holding", address),
-  getInputRegister: (address) => read("input", address),
+  getCoil: (address, unit) => read("coil", address, unit),
+  getDiscreteInput: (address, unit) => read("discrete", address, unit),
+  getHoldingRegister: (address, unit) => read("holding", address, unit),
+  getInputRegister: (address, unit) => read("input", address, unit),
 };
 
 function freePort() {
@@ -37,13 +50,13 @@ function freePort() {
   });
 }
 
-function obey({ area, start, values }) {
-  values.forEach((value, index) => contents[area].set(start + index, value));
+function obey({ area, start, values, unit = 1 }) {
+  values.forEach((value, index) => contentsOf(unit)[area].set(start + index, value));
 }
 
 async function main() {
   const port = await freePort();
-  const device = new ModbusRTU.ServerTCP(vector, { host: "127.0.0.1", port, unitID: 1 });
+  const device = new ModbusRTU.ServerTCP(vector, { host: "127.0.0.1", port, unitID: ALL_UNITS });
   device.on("initialized", () => console.log(`ready ${port}`));
   for await (const line of createInterface({ input: process.stdin })) {
     obey(JSON.parse(line));

@@ -1,25 +1,35 @@
 """The Modbus connector: reads groups of registers and passes on what has changed."""
 
-import logging
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import pyarrow as pa
 
 from isthmus.base.clock import Clock, Micros
-from isthmus.field.connector import Connector, Refused, Unreachable
+from isthmus.field.connector import Connector, Refused
 from isthmus.field.connectors.modbus.groups import Group, groups, split
 from isthmus.field.connectors.modbus.spec import ModbusSource
-from isthmus.field.connectors.modbus.values import BAD_DECODING, convert, quality_of, raw_value
+from isthmus.field.connectors.modbus.units import Units
+from isthmus.field.connectors.modbus.values import (
+    BAD_DECODING,
+    BAD_TIMEOUT,
+    convert,
+    quality_of,
+    raw_value,
+)
 from isthmus.field.samples import Samples
+from isthmus.flow.parcel import BAD_COMMUNICATION
 
 if TYPE_CHECKING:
-    from pymodbus.client import AsyncModbusTcpClient
+    from isthmus.field.connectors.modbus.link import Link
 
 _TOO_MUCH_ASKED: Final = frozenset({2, 3})
 """Illegal address or quantity: one register of the group may be all that is wrong."""
 _NOBODY_BEHIND_GATEWAY: Final = frozenset({0x0A, 0x0B})
+_FIRST_ANSWER_WITHIN: Final = 45.0
+"""Seconds in which the first of all units must have answered."""
 
 
 @dataclass
@@ -38,63 +48,111 @@ class ModbusConnector(Connector[ModbusSource]):
 
     def __init__(self, name: str, spec: ModbusSource, tags: Sequence[str], clock: Clock) -> None:
         super().__init__(name, spec, tags, clock)
-        self._client: AsyncModbusTcpClient | None = None
-        self._plan: list[_Polled] = []
+        self._link: Link | None = None
+        self._plan: dict[int, list[_Polled]] = {}
+        """By unit."""
+        self._units = Units((), 0.0)
         self._last: dict[str, Sequence[int] | int] = {}
         self._samples = Samples()
-        self._asking = False
 
     async def open(self) -> None:
-        from pymodbus.client import AsyncModbusTcpClient
+        from isthmus.field.connectors.modbus.link import Link
 
-        # The driver logs every lost link; the runtime says it once.
-        logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL + 1)
         self._plan = self._groups()
-        self._client = AsyncModbusTcpClient(
-            self.spec.host,
-            port=self.spec.port,
-            timeout=self.spec.timeout,
-            retries=0,
-            reconnect_delay=0,
-            trace_connect=self._on_link,
-        )
-        if not await self._client.connect():
-            raise self._unreachable("no connection")
+        self._units = Units(self._plan, self.spec.rest)
+        self._link = Link(self.name, self.spec)
+        await self._link.connect()
 
     async def read(self) -> pa.Table | None:
-        plan: list[_Polled] = []
-        for polled in self._plan:
-            plan += await self._poll(polled)
-        self._plan = plan
+        if self._link is None:
+            raise RuntimeError(f"source `{self.name}` is read before it is open")
+        started = _now()
+        for unit in self._units.due(started):
+            await self._poll_unit(self._link, unit)
+            if self._units.witness() is None and _now() - started > _FIRST_ANSWER_WITHIN:
+                raise self._link.unreachable("none of the units that were asked answers")
+        if self._plan and self._units.all_silent:
+            raise self._link.unreachable("none of its units answers")
         return self._samples.take()
 
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
 
-    def _groups(self) -> list[_Polled]:
+    def _groups(self) -> dict[int, list[_Polled]]:
         registers = {tag: self.spec.parse_tag(tag) for tag in self.tags}
+        spec = self.spec
         try:
-            found = groups(registers, self.spec.max_registers, self.spec.max_gap)
+            found = groups(registers, spec.max_registers, spec.max_gap, spec.unit)
         except ValueError as error:
             raise Refused(f"source `{self.name}`: {error}; see `max_registers`") from error
-        return [_Polled(group) for group in found]
+        plan: dict[int, list[_Polled]] = {}
+        for group in found:
+            plan.setdefault(group.unit, []).append(_Polled(group))
+        if self.spec.framing == "rtu" and 0 in plan:
+            raise Refused(f"source `{self.name}`: unit 0 speaks to all on a serial line; use 1–247")
+        return plan
 
-    async def _poll(self, polled: _Polled) -> list[_Polled]:
-        """Read one group. One the device finds too much falls into smaller ones, for good."""
-        answer = await self._ask(polled.group)
-        received = self.clock.now()
-        if isinstance(answer, _RefusedGroup):
-            if answer.code in _TOO_MUCH_ASKED and len(polled.group.members) > 1:
-                left, right = split(polled.group)
-                return [*await self._poll(_Polled(left)), *await self._poll(_Polled(right))]
-            self._take(polled, quality_of(answer.code), received)
-        elif len(answer) < polled.group.count:
-            self._take(polled, BAD_DECODING, received)
+    async def _poll_unit(self, link: "Link", unit: int) -> None:
+        """All groups of one unit; where it is silent all its tags say so."""
+        plan: list[_Polled] = []
+        try:
+            for polled in self._plan[unit]:
+                plan += await self._poll(link, polled)
+        except _SilentError as silence:
+            await self._give_up(link, unit, silence)
         else:
-            self._take(polled, answer, received)
+            self._plan[unit] = plan
+            self._units.answered(unit)
+
+    async def _give_up(self, link: "Link", unit: int, silence: "_SilentError") -> None:
+        """One silent unit is no lost link, unless the one that answered last is silent too."""
+        self._units.silent(unit, _now(), rest=silence.quality != BAD_COMMUNICATION)
+        witness = self._units.witness()
+        if len(self._plan) == 1:
+            raise link.unreachable(silence.why)
+        if silence.nothing_came and witness is not None:
+            try:
+                await self._poll(link, self._plan[witness][0])
+            except _SilentError as also:
+                raise link.unreachable(f"unit {unit} and then unit {witness}: {also.why}") from also
+        received = self.clock.now()
+        for polled in self._plan[unit]:
+            self._take(polled, silence.quality, received)
+
+    async def _poll(self, link: "Link", polled: _Polled) -> list[_Polled]:
+        """Read one group. One the device finds too much falls into smaller ones, for good."""
+        from isthmus.field.connectors.modbus.link import NoAnswer, Refusal
+
+        answer = await link.ask(polled.group)
+        received = self.clock.now()
+        match answer:
+            case NoAnswer(broken=True):
+                raise _SilentError(BAD_COMMUNICATION, "what comes is broken: see `framing`")
+            case NoAnswer():
+                raise _SilentError(BAD_TIMEOUT, "it is silent", nothing_came=True)
+            case Refusal(code) if code in _NOBODY_BEHIND_GATEWAY:
+                why = f"the gateway does not reach unit {polled.group.unit}"
+                raise _SilentError(quality_of(code), why)
+            case Refusal(code) if code not in _TOO_MUCH_ASKED or _is_alone(polled):
+                self._take(polled, quality_of(code), received)
+            case Refusal():
+                return await self._poll_halves(link, polled)
+            case contents if len(contents) >= polled.group.count:
+                self._take(polled, contents, received)
+            case _ if _is_alone(polled):
+                self._take(polled, BAD_DECODING, received)
+            case _:
+                return await self._poll_halves(link, polled)
         return [polled]
+
+    async def _poll_halves(self, link: "Link", polled: _Polled) -> list[_Polled]:
+        left, right = split(polled.group)
+        return [
+            *await self._poll(link, _Polled(left)),
+            *await self._poll(link, _Polled(right)),
+        ]
 
     def _take(self, polled: _Polled, answer: Sequence[int] | int, received: Micros) -> None:
         """Samples of the tags whose registers, or whose quality, have changed."""
@@ -114,56 +172,21 @@ class ModbusConnector(Connector[ModbusSource]):
                 self._last[tag] = raw
                 self._samples.add(tag, received, received, *convert(register, raw, self.spec))
 
-    async def _ask(self, group: Group) -> "Sequence[int] | _RefusedGroup":
-        """One request; Unreachable when its answer does not come."""
-        from pymodbus.exceptions import ModbusException
 
-        self._asking = True
-        try:
-            response = await self._request(group)
-        except (ModbusException, OSError, TimeoutError) as error:
-            raise self._unreachable(str(error)) from error
-        finally:
-            self._asking = False
-        if response.isError():
-            if response.exception_code in _NOBODY_BEHIND_GATEWAY:
-                raise self._unreachable(f"the gateway does not reach unit {self.spec.unit}")
-            return _RefusedGroup(response.exception_code)
-        if group.area in {"coil", "discrete"}:
-            return [int(bit) for bit in response.bits[: group.count]]
-        registers: list[int] = response.registers
-        return registers
+class _SilentError(Exception):
+    """A unit did not answer; `quality` is what its tags have now."""
 
-    async def _request(self, group: Group) -> Any:
-        client = self._client
-        if client is None:
-            raise RuntimeError(f"source `{self.name}` is read before it is open")
-        read = {
-            "coil": client.read_coils,
-            "discrete": client.read_discrete_inputs,
-            "holding": client.read_holding_registers,
-            "input": client.read_input_registers,
-        }[group.area]
-        return await read(group.start, count=group.count, device_id=self.spec.unit)
-
-    def _on_link(self, connected: bool) -> None:  # noqa: FBT001 - the driver's signature
-        """The driver lets a request whose link is gone run into its timeout; we do not."""
-        if connected or not self._asking or self._client is None:
-            return
-        answer = self._client.ctx.response_future
-        if not answer.done():
-            answer.set_exception(ConnectionError("the device closed the connection"))
-
-    def _unreachable(self, why: str) -> Unreachable:
-        return Unreachable(
-            f"source `{self.name}`: no answer from {self.spec.host}:{self.spec.port} within "
-            f"{self.spec.timeout:g} s ({why}). Is it on and on this network? "
-            f"`isthmus probe {self.name}` tries now."
-        )
+    def __init__(self, quality: int, why: str, *, nothing_came: bool = False) -> None:
+        super().__init__(why)
+        self.quality = quality
+        self.why = why
+        self.nothing_came = nothing_came
+        """Else a gateway said so, or the line is noisy: then the link itself is alive."""
 
 
-@dataclass(frozen=True)
-class _RefusedGroup:
-    """The device answered with an exception."""
+def _is_alone(polled: _Polled) -> bool:
+    return len(polled.group.members) == 1
 
-    code: int
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

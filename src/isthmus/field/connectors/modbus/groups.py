@@ -14,6 +14,7 @@ BITS_PER_REGISTER: Final = 16
 class Group:
     """One read request and the tags it answers."""
 
+    unit: int
     area: Area
     start: int
     count: int
@@ -21,16 +22,21 @@ class Group:
     """By address."""
 
 
-def groups(registers: Mapping[str, Register], max_registers: int, max_gap: int) -> list[Group]:
+def groups(
+    registers: Mapping[str, Register], max_registers: int, max_gap: int, unit: int = 1
+) -> list[Group]:
     """Cover every tag once. Neighbours come together when at most `max_gap` lies between.
 
-    ValueError for a string that is longer than `max_registers`.
+    Tags that name no unit are of `unit`. ValueError for a string longer than `max_registers`.
     """
+    parts: dict[tuple[int, Area], list[tuple[str, Register]]] = {}
+    for tag, register in registers.items():
+        of = unit if register.unit is None else register.unit
+        parts.setdefault((of, register.area), []).append((tag, register))
     found: list[Group] = []
-    for area in ("coil", "discrete", "holding", "input"):
+    for of, area in sorted(parts):
         factor = BITS_PER_REGISTER if area in {"coil", "discrete"} else 1
-        of_area = [item for item in registers.items() if item[1].area == area]
-        found += _of_area(of_area, max_registers * factor, max_gap * factor)
+        found += _of_area(of, parts[of, area], max_registers * factor, max_gap * factor)
     return found
 
 
@@ -44,10 +50,12 @@ def split(group: Group) -> tuple[Group, Group]:
             best = max(best, (max(0, register.address - reached), -from_middle, index))
         reached = max(reached, register.end)
     cut = best[2]
-    return _group(group.members[:cut]), _group(group.members[cut:])
+    return _group(group.unit, group.members[:cut]), _group(group.unit, group.members[cut:])
 
 
-def _of_area(registers: Iterable[tuple[str, Register]], limit: int, max_gap: int) -> list[Group]:
+def _of_area(
+    unit: int, registers: Iterable[tuple[str, Register]], limit: int, max_gap: int
+) -> list[Group]:
     found: list[Group] = []
     members: list[tuple[str, Register]] = []
     start = end = 0
@@ -56,17 +64,17 @@ def _of_area(registers: Iterable[tuple[str, Register]], limit: int, max_gap: int
             raise ValueError(f"`{tag}` takes {register.width} registers, more than {limit}")
         fits = max(end, register.end) - start <= limit and register.address - end <= max_gap
         if members and not fits:
-            found.append(_group(members))
+            found.append(_group(unit, members))
             members = []
         if not members:
             start, end = register.address, register.end
         members.append((tag, register))
         end = max(end, register.end)
-    return [*found, _group(members)] if members else found
+    return [*found, _group(unit, members)] if members else found
 
 
-def _group(members: Iterable[tuple[str, Register]]) -> Group:
+def _group(unit: int, members: Iterable[tuple[str, Register]]) -> Group:
     members = tuple(members)
     first = members[0][1]
     end = max(register.end for _, register in members)
-    return Group(first.area, first.address, end - first.address, members)
+    return Group(unit, first.area, first.address, end - first.address, members)

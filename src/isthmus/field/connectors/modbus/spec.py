@@ -1,7 +1,7 @@
 """What a person writes about a Modbus source, and how a tag of it is addressed; no driver here."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, cast, get_args
 
 from pydantic import Field
@@ -22,6 +22,9 @@ WORDS: Final[dict[RegisterType, int]] = {
 """Registers a number takes."""
 ADDRESSES: Final = 65_536
 MAX_CHARACTERS: Final = 250
+MAX_UNIT: Final = 255
+
+_UNIT: Final = re.compile(r"(?P<register>[^@]+)@(?P<unit>\d{1,3})")
 
 _BIT: Final = re.compile(r"(?P<area>coil|discrete):(?P<address>\d{1,5})")
 _REGISTER: Final = re.compile(
@@ -32,13 +35,16 @@ _REGISTER: Final = re.compile(
 
 
 class ModbusSource(SourceSpec):
-    """Registers and coils of one Modbus TCP device."""
+    """Registers and coils of one Modbus device, or of several behind one gateway."""
 
     kind: Literal["modbus"] = "modbus"
     host: Host
     port: Port = 502
-    unit: int = Field(default=1, ge=0, le=255)
-    """The device's number behind a gateway; most devices with a socket of their own ignore it."""
+    framing: Literal["tcp", "rtu"] = "tcp"
+    """`rtu`: a gateway that passes on the frames of its serial line as they are, with checksum."""
+    unit: int = Field(default=1, ge=0, le=MAX_UNIT)
+    """The device's number behind a gateway; most devices with a socket of their own ignore it.
+    A tag may name another one: `holding:100@7`."""
     word_order: Order = "big"
     """Order of the registers of a wider value; try `little` if values look wild."""
     byte_order: Order = "big"
@@ -47,6 +53,10 @@ class ModbusSource(SourceSpec):
     """Of strings."""
     timeout: Seconds = Field(default=3.0, gt=0)
     """For connecting and for each answer; one answer that does not come is a lost device."""
+    rest: Seconds = Field(default=30.0, gt=0)
+    """So long is a unit that did not answer left alone, for the sake of the others."""
+    retries: int = Field(default=2, ge=0, le=10)
+    """Framing `rtu`: so often is an answer with a wrong checksum asked for again."""
     max_registers: int = Field(default=125, ge=4, le=125)
     """Per read; some devices take fewer. For coils it is 16 times as many."""
     max_gap: int = Field(default=8, ge=0, le=120)
@@ -54,14 +64,17 @@ class ModbusSource(SourceSpec):
 
     @classmethod
     def parse_tag(cls, tag: str) -> "Register":
-        """Read `holding:100:uint16`, `holding:3.4`, `input:5:float32:little`, `coil:3`, …."""
+        """Read `holding:100:uint16`, `holding:3.4@7`, `input:5:float32:little`, `coil:3`, …."""
+        if (of_unit := _UNIT.fullmatch(tag)) is not None:
+            return replace(cls.parse_tag(of_unit["register"]), unit=_unit(of_unit["unit"]))
         if (bit := _BIT.fullmatch(tag)) is not None:
             return Register(cast("Area", bit["area"]), _address(bit["address"], 1), "bit", 1)
         match = _REGISTER.fullmatch(tag)
         if match is None:
             raise ValueError(
                 f"`{tag}` is no register; write `holding:100:uint16`, `input:5:float32`, "
-                "`holding:10:string[8]`, `holding:3.4`, `coil:3` or `discrete:7` (from zero)"
+                "`holding:10:string[8]`, `holding:3.4`, `coil:3` or `discrete:7` (from zero); `@7` "
+                "at its end is unit 7"
             )
         return _register(match)
 
@@ -81,6 +94,8 @@ class Register:
     length: int = 0
     """Characters of a string; two fit into a register."""
     word_order: Order | None = None
+    """None: the source's."""
+    unit: int | None = None
     """None: the source's."""
 
     @property
@@ -123,6 +138,12 @@ def _string(area: Area, address: str, length: str | None, order: Order | None) -
         raise ValueError("a string has no word order; `byte_order` of the source turns its pairs")
     width = (int(length) + 1) // 2
     return Register(area, _address(address, width), "string", width, length=int(length))
+
+
+def _unit(text: str) -> int:
+    if int(text) > MAX_UNIT:
+        raise ValueError(f"unit {text} is beyond {MAX_UNIT}")
+    return int(text)
 
 
 def _address(text: str, width: int) -> int:
