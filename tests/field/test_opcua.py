@@ -8,7 +8,6 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -18,7 +17,7 @@ from asyncua.ua.status_codes import StatusCodes
 from pydantic import ValidationError
 
 from isthmus.base.clock import SystemClock, to_micros
-from isthmus.field.connector import Connector, Refused, Unreachable
+from isthmus.field.connector import Connector, Unreachable
 from isthmus.field.connectors.opcua import OpcuaConnector, OpcuaSource, subscription
 from isthmus.field.connectors.opcua.spec import NodeAddress, NodeTag, Reading
 from isthmus.field.connectors.opcua.values import convert, device_time, overflowed
@@ -29,7 +28,7 @@ from isthmus.testing.connector_suite import (
     read_forever,
     read_until,
 )
-from isthmus.testing.opcua_server import NAMESPACE, OpcuaServer, Papers, papers
+from isthmus.testing.opcua_server import NAMESPACE, OpcuaServer
 from isthmus.testing.opcua_wire import services, write_requests
 from isthmus.testing.tcp_proxy import LOOPBACK, TcpProxy, answering
 
@@ -147,7 +146,13 @@ def test_a_wrong_tag_says_what_is_wrong(tag: str, problem: str) -> None:
     [
         ({"endpoint": "http://10.0.0.1"}, "endpoint"),
         ({"endpoint": "opc.tcp://user:word@10.0.0.1:4840"}, "endpoint"),
-        ({"security": "sign"}, "needs `certificate` and `private_key`"),
+        ({"certificate": "isthmus.der"}, "`certificate` needs `private_key`"),
+        ({"private_key": "isthmus.pem"}, "`private_key` needs `certificate`"),
+        ({"user_certificate": "user.der"}, "`user_certificate` needs `user_private_key`"),
+        (
+            {"user": "x", "user_certificate": "user.der", "user_private_key": "user.pem"},
+            "with `user` or with `user_certificate`",
+        ),
         ({"password": "x"}, "a `password` needs a `user`"),
         ({"timeout": "0 s"}, "timeout"),
         ({"endpoint": "opc.tcp://10.0.0.1:70000"}, "Port out of range"),
@@ -434,89 +439,6 @@ async def test_a_bug_in_taking_a_publication_is_not_swallowed_by_the_driver(
         await many.set("ns=2;s=T9", 99)
         with pytest.raises(ZeroDivisionError):
             await read_forever(reading)
-
-
-# Security ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def servers_papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
-    return papers(tmp_path_factory.mktemp("server"), "server")
-
-
-@pytest.fixture(scope="module")
-def our_papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
-    return papers(tmp_path_factory.mktemp("client"), "client")
-
-
-@pytest.fixture(scope="module")
-def secured(servers_papers: Papers) -> Iterator[OpcuaServer]:
-    with OpcuaServer(
-        {STATE: ua.Variant(3, Kind.Int32)},
-        users={"isthmus": PASSWORD},
-        **servers_papers._asdict(),
-    ) as running:
-        yield running
-
-
-@pytest.mark.parametrize(
-    ("security", "policy"),
-    [
-        ("sign", "Basic256Sha256"),
-        ("sign_and_encrypt", "Basic256Sha256"),
-        ("sign_and_encrypt", "Aes256_Sha256_RsaPss"),
-    ],
-)
-async def test_a_secured_server_is_read_and_the_password_stays_secret(
-    secured: OpcuaServer,
-    servers_papers: Papers,
-    our_papers: Papers,
-    security: str,
-    policy: str,
-) -> None:
-    keys = our_papers._asdict() | {"security": security, "policy": policy}
-    keys |= {"user": "isthmus", "password": PASSWORD}
-    keys["server_certificate"] = servers_papers.certificate
-    async with (
-        TcpProxy(secured.port) as proxy,
-        opened(connector(proxy.port, STATE, **keys)) as reading,
-    ):
-        (sample,) = await read_until(reading, lambda seen: len(seen) >= 1)
-        assert PASSWORD.encode() not in proxy.sent
-    assert (sample.value, sample.quality) == (3.0, GOOD)
-
-
-@pytest.mark.parametrize(
-    ("keys", "why"),
-    [
-        ({"security": "none"}, "No matching endpoints"),
-        ({"policy": "Aes128_Sha256_RsaOaep"}, "No matching endpoints"),
-        ({"password": "forgotten"}, "BadUserAccessDenied"),
-        ({"certificate": Path("nowhere.der")}, "certificate nowhere.der"),
-        ({"private_key": Path("nowhere.pem")}, "private key nowhere.pem"),
-    ],
-)
-async def test_what_the_server_does_not_accept_is_refused_with_the_reason(
-    secured: OpcuaServer, our_papers: Papers, keys: dict[str, Any], why: str
-) -> None:
-    right = our_papers._asdict() | {"security": "sign_and_encrypt"}
-    right |= {"user": "isthmus", "password": PASSWORD}
-    reading = connector(secured.port, STATE, **(right | keys))
-    with pytest.raises(Refused, match=why):
-        await reading.open()
-    await reading.close()
-
-
-async def test_a_server_with_another_certificate_than_ours_says_is_not_believed(
-    secured: OpcuaServer, our_papers: Papers, tmp_path: Path
-) -> None:
-    stranger = papers(tmp_path, "stranger")
-    keys = our_papers._asdict() | {"security": "sign_and_encrypt"}
-    keys["server_certificate"] = stranger.certificate
-    reading = connector(secured.port, STATE, **keys)
-    with pytest.raises((Refused, Unreachable)):
-        await reading.open()
-    await reading.close()
 
 
 # Browsing and history ----------------------------------------------------------------------------

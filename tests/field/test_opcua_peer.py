@@ -2,15 +2,19 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from isthmus.base.clock import SystemClock
-from isthmus.field.connector import Connector
-from isthmus.field.connectors.opcua import OpcuaConnector, OpcuaSource
+from isthmus.field.connector import Connector, Refused
+from isthmus.field.connectors.opcua import OpcuaConnector, OpcuaSource, certificates
+from isthmus.field.connectors.opcua.session import ways_in
+from isthmus.field.connectors.opcua.trust import TrustFolder
 from isthmus.flow.parcel import GOOD
 from isthmus.testing.connector_suite import (
     ConnectorContract,
@@ -18,7 +22,6 @@ from isthmus.testing.connector_suite import (
     opened,
     read_until,
 )
-from isthmus.testing.opcua_server import papers
 from isthmus.testing.opcua_wire import write_requests
 from isthmus.testing.peer import Peer, node_peer
 from isthmus.testing.tcp_proxy import LOOPBACK
@@ -108,12 +111,40 @@ async def test_types_of_another_implementation_are_understood(peer: Peer) -> Non
     }
 
 
-async def test_an_encrypted_session_with_a_user_is_understood(peer: Peer, tmp_path: Path) -> None:
-    keys = papers(tmp_path, "client")._asdict()
-    keys |= {"security": "sign_and_encrypt", "user": "isthmus", "password": "moulding"}
+@pytest.mark.parametrize("security", ["sign", "sign_and_encrypt"])
+@pytest.mark.parametrize(
+    "policy", ["Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"]
+)
+async def test_a_secured_session_with_our_certificate_and_a_user_is_understood(
+    peer: Peer, trusting: TrustFolder, security: str, policy: str
+) -> None:
+    keys = {"security": security, "policy": policy, "user": "isthmus", "password": "moulding"}
+    reading = connector(peer, f"{NODE}MeltTemp", **keys)
+    with pytest.raises(Refused, match="is not trusted"):
+        await reading.open()
+    await reading.close()
+    ways = await ways_in("im07", source(peer.port), f"opc.tcp://{LOOPBACK}:{peer.port}")
+    trusting.trust(ways[0].chain[0])
     async with opened(connector(peer, f"{NODE}MeltTemp", **keys)) as reading:
         (sample,) = await read_until(reading, lambda seen: len(seen) >= 1)
     assert (sample.value, sample.quality) == (221.5, GOOD)
+
+
+@pytest.fixture(scope="module")
+def our_key() -> RSAPrivateKey:
+    return certificates.new_key()
+
+
+@pytest.fixture
+def trusting(
+    tmp_path: Path, our_key: RSAPrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> TrustFolder:
+    """Has our certificate and trusts nobody yet."""
+    monkeypatch.setenv("ISTHMUS_DATA", str(tmp_path))
+    folder = TrustFolder.of_this_site()
+    now, year = datetime.now(UTC), timedelta(days=365)
+    folder.keep(certificates.issue(our_key, "plant-pc", now=now, valid=year), our_key)
+    return folder
 
 
 async def test_values_the_servers_queue_could_not_hold_are_a_gap(peer: Peer) -> None:

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "kpi": "Key figures after ISO 22400-2.",
     "calendar": "Shifts as elapsed time.",
     "sql": "Ask the lake and the logs in SQL.",
+    "certs": "Our certificate for OPC UA, and those of servers that we trust.",
     "token": "Tokens for programs that use the API.",
 }
 """A command is a function (or a Typer of sub-commands) of the same name in a file of that name."""

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from isthmus.base.clock import SystemClock, iso
@@ -68,6 +69,8 @@ def show(result: Probed, console: Console) -> None:
         )
     if result.tags:
         console.print(table)
+    for sentence in result.attention:
+        console.print(f"[yellow]attention:[/] {escape(sentence)}")
     for tag in result.silent if result.works else ():
         console.print(f"nothing came of `{tag}`", markup=False)
     if result.trouble:

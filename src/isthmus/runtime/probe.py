@@ -55,6 +55,8 @@ class Probed:
     quarantined: int = 0
     trouble: str = ""
     """Why it failed and what to do; empty: it works."""
+    attention: tuple[str, ...] = ()
+    """What works but should not stay so."""
 
     @property
     def works(self) -> bool:
@@ -86,7 +88,8 @@ async def probe(
                 await connector.close()
     took = asyncio.get_running_loop().time() - began
     samples = pa.concat_tables([SAMPLES_SCHEMA.empty_table(), *tables])
-    return _summed_up(_Heard(samples, took, trouble, clock.now()), source, plant)
+    attention = () if trouble else tuple(connector.attention())
+    return _summed_up(_Heard(samples, took, trouble, attention, clock.now()), source, plant)
 
 
 def _said(error: Exception, advice: str) -> str:
@@ -121,6 +124,7 @@ class _Heard:
     samples: pa.Table
     took: float
     trouble: str
+    attention: tuple[str, ...]
     at: Micros
 
 
@@ -141,6 +145,7 @@ def _summed_up(heard: _Heard, source: Source, plant: Plant) -> Probed:
         rows={part.name: part.table.num_rows for part in shaped.rows},
         quarantined=sum(count.quarantined for count in shaped.counts),
         trouble=trouble,
+        attention=heard.attention,
     )
 
 

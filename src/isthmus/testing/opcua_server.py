@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -28,8 +28,9 @@ NAMESPACE = "urn:isthmus:testing"
 class OpcuaServer:
     """A server with one variable per tag, in one folder `Machine`.
 
-    `users` (name → password): nobody else gets in. `certificate` and `private_key`: the server
-    offers signed and encrypted endpoints only. The port stays the same after a restart.
+    `users` (name → password): nobody else gets in, except the holders of `user_certificates`.
+    `certificate` and `private_key`: the server offers signed and encrypted endpoints only. The
+    port stays the same after a restart.
     """
 
     def __init__(
@@ -37,12 +38,14 @@ class OpcuaServer:
         variables: Mapping[str, ua.Variant],
         *,
         users: Mapping[str, str] | None = None,
+        user_certificates: Sequence[Path] = (),
         certificate: Path | None = None,
         private_key: Path | None = None,
     ) -> None:
         self.port = 0
         self._variables = variables
         self._users = users
+        self._user_certificates = frozenset(file.read_bytes() for file in user_certificates)
         self._certificate = certificate
         self._private_key = private_key
         self._loop = asyncio.new_event_loop()
@@ -102,7 +105,8 @@ class OpcuaServer:
         return await asyncio.wrap_future(future)
 
     async def _start(self) -> None:
-        server = Server(user_manager=_Users(self._users) if self._users else None)
+        known = _Users(self._users or {}, self._user_certificates)
+        server = Server(user_manager=known if self._users or self._user_certificates else None)
         await server.init()
         server.set_endpoint(f"opc.tcp://{LOOPBACK}:{self.port}")
         await self._secure(server)
@@ -125,6 +129,9 @@ class OpcuaServer:
         server.set_security_policy([
             kinds.Basic256Sha256_Sign,
             kinds.Basic256Sha256_SignAndEncrypt,
+            kinds.Aes128Sha256RsaOaep_Sign,
+            kinds.Aes128Sha256RsaOaep_SignAndEncrypt,
+            kinds.Aes256Sha256RsaPss_Sign,
             kinds.Aes256Sha256RsaPss_SignAndEncrypt,
         ])  # fmt: skip
 
@@ -155,15 +162,19 @@ class Papers(NamedTuple):
     private_key: Path
 
 
-def papers(folder: Path, name: str) -> Papers:
-    """Issue them into a folder."""
+def papers(folder: Path, name: str, *, days: int = 365, hosts: Sequence[str] = ()) -> Papers:
+    """Issue them into a folder; with negative `days` they have expired."""
     key = cert_gen.generate_private_key()
     certificate = cert_gen.generate_self_signed_app_certificate(
         key,
         name,
         {"organizationName": "Acme"},
-        [x509.UniformResourceIdentifier(f"urn:acme:{name}"), x509.DNSName("localhost")],
+        [
+            x509.UniformResourceIdentifier(f"urn:acme:{name}"),
+            *(x509.DNSName(host) for host in ("localhost", *hosts)),
+        ],
         extended=[ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH],
+        days=days,
     )
     issued = Papers(folder / f"{name}.der", folder / f"{name}.pem")
     issued.certificate.write_bytes(certificate.public_bytes(Encoding.DER))
@@ -172,8 +183,9 @@ def papers(folder: Path, name: str) -> Papers:
 
 
 class _Users(UserManager):
-    def __init__(self, users: Mapping[str, str]) -> None:
+    def __init__(self, users: Mapping[str, str], certificates: frozenset[bytes]) -> None:
         self._users = users
+        self._certificates = certificates
 
     def get_user(
         self,
@@ -182,7 +194,16 @@ class _Users(UserManager):
         password: str | None = None,
         certificate: Any = None,
     ) -> User | None:
-        del iserver, certificate
-        if username is None or self._users.get(username) != password:
-            return None
-        return User(role=UserRole.User, name=username)
+        del iserver
+        if username is not None:
+            known = self._users.get(username) == password
+        else:
+            known = _der(certificate) in self._certificates
+        return User(role=UserRole.User, name=username or "certificate") if known else None
+
+
+def _der(certificate: Any) -> bytes:
+    """The driver hands over what came, or what it made of it."""
+    if isinstance(certificate, x509.Certificate):
+        return certificate.public_bytes(Encoding.DER)
+    return certificate or b""

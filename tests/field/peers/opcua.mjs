@@ -137,8 +137,17 @@ async function main(folder) {
     certificateFile: join(folder, "server.pem"),
     serverCertificateManager: certificates(join(folder, "pki")),
     userCertificateManager: certificates(join(folder, "users")),
-    securityModes: [MessageSecurityMode.None, MessageSecurityMode.SignAndEncrypt],
-    securityPolicies: [SecurityPolicy.None, SecurityPolicy.Basic256Sha256],
+    securityModes: [
+      MessageSecurityMode.None,
+      MessageSecurityMode.Sign,
+      MessageSecurityMode.SignAndEncrypt,
+    ],
+    securityPolicies: [
+      SecurityPolicy.None,
+      SecurityPolicy.Basic256Sha256,
+      SecurityPolicy.Aes128_Sha256_RsaOaep,
+      SecurityPolicy.Aes256_Sha256_RsaPss,
+    ],
     allowAnonymous: true,
     serverCapabilities: { minSupportedSampleRate: 0 }, // every change counts, none is coalesced
     userManager: { isValidUser: (user, password) => user === "isthmus" && password === "moulding" },

@@ -30,6 +30,7 @@ class OpcuaConnector(Connector[OpcuaSource]):
         """The intervals the server granted, once it is open."""
         self._samples = Samples()
         self._paths: dict[str, str] = {}
+        self._attention: list[str] = []
         self._client: Client | None = None
         self._subscription: Subscription | None = None
 
@@ -38,7 +39,8 @@ class OpcuaConnector(Connector[OpcuaSource]):
         from isthmus.field.connectors.opcua.subscription import Subscription
 
         readings = {tag: self.spec.parse_tag(tag).readings for tag in self.tags}
-        self._client = await connect(self.name, self.spec)
+        session = await connect(self.name, self.spec, self.spec.endpoint)
+        self._client, self._attention = session.client, session.attention
         self._subscription = Subscription(self._client, self.spec, self._samples, self.clock)
         with named_errors(self.name, self.spec.endpoint):
             self.revised = await self._subscription.start(readings)
@@ -61,6 +63,9 @@ class OpcuaConnector(Connector[OpcuaSource]):
             return []
         missed, self._subscription.missed = self._subscription.missed, []
         return missed
+
+    def attention(self) -> list[str]:
+        return self._attention
 
     async def close(self) -> None:
         client, self._client = self._client, None

@@ -1,23 +1,21 @@
-"""A session with an OPC UA server: connecting, security, and what the driver's errors mean."""
+"""A session with an OPC UA server: connecting, leaving, and what the driver's errors mean."""
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
 
 from asyncua import ua
 from asyncua.client.client import Client
-from asyncua.crypto import security_policies
-from asyncua.crypto.uacrypto import CertProperties, load_certificate, load_private_key
 from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from isthmus.field.connector import Refused, Unreachable
+from isthmus.field.connectors.opcua.security import Offered, offered, secure, sign_in
 from isthmus.field.connectors.opcua.spec import OpcuaSource
 
 # The driver logs every lost link several times, with tracebacks; the runtime says it once.
@@ -29,15 +27,6 @@ SESSION_OUTLIVES_TIMEOUT: Final = 10
 FAREWELL: Final = 1.0
 """Seconds a server has to answer our goodbye."""
 
-_POLICIES: Final[Mapping[str, Any]] = {
-    "Basic256Sha256": security_policies.SecurityPolicyBasic256Sha256,
-    "Aes128_Sha256_RsaOaep": security_policies.SecurityPolicyAes128Sha256RsaOaep,
-    "Aes256_Sha256_RsaPss": security_policies.SecurityPolicyAes256Sha256RsaPss,
-}
-_MODES: Final = {
-    "sign": ua.MessageSecurityMode.Sign,
-    "sign_and_encrypt": ua.MessageSecurityMode.SignAndEncrypt,
-}
 _REFUSALS: Final = frozenset({
     StatusCodes.BadUserAccessDenied,
     StatusCodes.BadIdentityTokenInvalid,
@@ -62,22 +51,42 @@ _REFUSALS: Final = frozenset({
 })  # fmt: skip
 
 
-async def connect(name: str, spec: OpcuaSource) -> Client:
+@dataclass(frozen=True)
+class Session:
+    """An activated session."""
+
+    client: Client
+    attention: list[str]
+    """What works, but not for long any more."""
+
+
+async def connect(name: str, spec: OpcuaSource, endpoint: str) -> Session:
     """An activated session; Unreachable or Refused, and then nothing is left open."""
-    client = Client(_url(spec.endpoint), spec.timeout, watchdog_intervall=spec.timeout / 2)
-    client.name = client.description = f"Isthmus {name}"
-    client.session_timeout = int(SESSION_OUTLIVES_TIMEOUT * spec.timeout * 1000)
-    if spec.user is not None:
-        client.set_user(spec.user)
-        client.set_password(spec.password.get_secret_value() if spec.password else "")
+    client = _client(name, spec, endpoint)
     try:
-        with named_errors(name, spec.endpoint):
-            if spec.security != "none":
-                await _secure(client, name, spec)
+        with named_errors(name, endpoint):
+            await sign_in(client, name, spec)
+            attention = (
+                await secure(client, name, spec, endpoint) if spec.security != "none" else []
+            )
             await client.connect()
     except BaseException:
         client.disconnect_socket()
         raise
+    return Session(client, attention)
+
+
+async def ways_in(name: str, spec: OpcuaSource, endpoint: str) -> list[Offered]:
+    """What the server offers, with its certificates; nobody has to trust anybody for that."""
+    client = _client(name, spec, endpoint)
+    with named_errors(name, endpoint):
+        return await offered(client)
+
+
+def _client(name: str, spec: OpcuaSource, endpoint: str) -> Client:
+    client = Client(_url(endpoint), spec.timeout, watchdog_intervall=spec.timeout / 2)
+    client.name = client.description = f"Isthmus {name}"
+    client.session_timeout = int(SESSION_OUTLIVES_TIMEOUT * spec.timeout * 1000)
     return client
 
 
@@ -105,7 +114,10 @@ def named_errors(name: str, endpoint: str) -> Iterator[None]:
         status = ua.StatusCode(error.code)
         said = f"source `{name}`: {endpoint} says {status.name} ({status.doc})"
         if error.code in _REFUSALS:
-            raise Refused(f"{said}. Check user, security and certificates.") from error
+            raise Refused(
+                f"{said}. Check user, security and certificates; `isthmus certs show` is ours, "
+                f"which the server must trust. Is that done? `isthmus probe {name}` tries again."
+            ) from error
         raise Unreachable(said) from error
     except (UaError, InvalidSignature) as error:
         raise Refused(f"source `{name}`: {endpoint} does not suit: {error}") from error
@@ -121,43 +133,3 @@ def _url(endpoint: str) -> str:
         return endpoint
     parts = urlsplit(endpoint)
     return parts._replace(netloc=f"{parts.netloc}:{DEFAULT_PORT}").geturl()
-
-
-async def _secure(client: Client, name: str, spec: OpcuaSource) -> None:
-    """Read our certificate and key before any network; then ask for the server's endpoints."""
-    if spec.certificate is None or spec.private_key is None:
-        raise AssertionError("the spec promises both")
-    ours = await _certificate(name, spec.certificate)
-    client.application_uri = _application_uri(ours) or client.application_uri
-    try:
-        await load_private_key(spec.private_key)
-    except (OSError, ValueError, TypeError) as error:
-        raise Refused(f"source `{name}`: private key {spec.private_key}: {error}") from error
-    theirs = spec.server_certificate
-    if theirs is not None:
-        await _certificate(name, theirs)
-    await client.set_security(
-        _POLICIES[spec.policy],
-        spec.certificate,
-        spec.private_key,
-        server_certificate=CertProperties(theirs) if theirs is not None else None,
-        mode=_MODES[spec.security],
-    )
-
-
-async def _certificate(name: str, path: Path) -> x509.Certificate:
-    try:
-        certificate: x509.Certificate = await load_certificate(path)
-    except (OSError, ValueError) as error:
-        raise Refused(f"source `{name}`: certificate {path}: {error}") from error
-    return certificate
-
-
-def _application_uri(certificate: x509.Certificate) -> str | None:
-    """The URI our certificate speaks for: servers refuse a session that claims another."""
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return None
-    uris = names.value.get_values_for_type(x509.UniformResourceIdentifier)
-    return uris[0] if uris else None

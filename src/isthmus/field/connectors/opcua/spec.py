@@ -36,12 +36,15 @@ class OpcuaSource(SourceSpec):
     )
     """Used unless `security` is `none`."""
     certificate: Path | None = None
-    """Our own certificate (.der or .pem); the server's administrator must trust it."""
+    """Ours for this source (.der or .pem); without it the one of `isthmus certs create`."""
     private_key: Path | None = None
     server_certificate: Path | None = None
-    """The only certificate we accept from the server; without it we take the one it shows us."""
+    """The only one we accept from the server; without it those of `isthmus certs list`."""
     user: str | None = None
     password: SecretStr | None = None
+    user_certificate: Path | None = None
+    """Of a user who signs in with a certificate instead of a password."""
+    user_private_key: Path | None = None
     timeout: Seconds = Field(default=5.0, gt=0)
     """For each answer; a link that is silently dead is noticed within this time, too."""
     sampling: Seconds | None = None
@@ -51,8 +54,12 @@ class OpcuaSource(SourceSpec):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.security != "none" and (self.certificate is None or self.private_key is None):
-            raise ValueError(f"security `{self.security}` needs `certificate` and `private_key`")
+        _both("certificate", self.certificate, "private_key", self.private_key)
+        _both("user_certificate", self.user_certificate, "user_private_key", self.user_private_key)
+        if self.user is not None and self.user_certificate is not None:
+            raise ValueError(
+                "a user signs in with `user` or with `user_certificate`, not with both"
+            )
         if self.password is not None and self.user is None:
             raise ValueError("a `password` needs a `user`")
         if (urlsplit(self.endpoint).port or 1) < 1:  # a port beyond 65535 raises by itself
@@ -70,6 +77,12 @@ class OpcuaSource(SourceSpec):
         if not isinstance(of_array.node.identifier, str):
             return NodeTag((of_array,))
         return NodeTag((Reading(_address(tag)), of_array))
+
+
+def _both(one: str, first: Path | None, other: str, second: Path | None) -> None:
+    if (first is None) != (second is None):
+        there, missing = (one, other) if second is None else (other, one)
+        raise ValueError(f"`{there}` needs `{missing}`")
 
 
 @dataclass(frozen=True)
