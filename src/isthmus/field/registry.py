@@ -13,6 +13,7 @@ _PREFIX: Final[Mapping[str, str]] = {
     "mqtt": "Mqtt",
     "mtconnect": "Mtconnect",
     "shdr": "Shdr",
+    "s7": "S7",
 }
 """Kind, which is also the module in `connectors/` → what its two classes are called:
 `OpcuaSource` (the spec, needs no driver) and `OpcuaConnector`."""
