@@ -44,7 +44,7 @@ golden:  ## rewrite golden files and generated reference pages; review the diff
 
 docs:  ## build the documentation site into site/
 	@$(FRESH) docs
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lock:  ## renew requirements/*.txt
 	@$(FRESH) lock
