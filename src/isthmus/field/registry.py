@@ -13,7 +13,9 @@ _PREFIX: Final[Mapping[str, str]] = {
     "mqtt": "Mqtt",
     "mtconnect": "Mtconnect",
     "shdr": "Shdr",
+    "ethernetip": "EthernetIp",
     "s7": "S7",
+    "sql": "Sql",
 }
 """Kind, which is also the module in `connectors/` → what its two classes are called:
 `OpcuaSource` (the spec, needs no driver) and `OpcuaConnector`."""
