@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.field.connectors.mqtt.spec import MqttSource, Tls
+from isthmus.field.connectors.mqtt import MqttSource
 from isthmus.field.connectors.mtconnect import MtconnectSource
 from isthmus.field.connectors.shdr import ShdrSource
+from isthmus.field.mqtt.tls import Tls
 from isthmus.model.spec.site import SourceSpec
 from isthmus.model.spec.words import Spec
 

@@ -2,10 +2,9 @@
 
 import asyncio
 import json
-import ssl
-import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,15 +14,17 @@ from pydantic import SecretStr, ValidationError
 from isthmus.base.clock import SystemClock, parse_time
 from isthmus.field.connector import AnyConnector, Refused, Unreachable
 from isthmus.field.connectors.mqtt import MqttConnector, MqttSource
-from isthmus.field.connectors.mqtt.spec import Tls
+from isthmus.field.mqtt.tls import Tls
 from isthmus.field.values import (
     BAD_DECODING,
     BAD_NO_DATA,
     BAD_USER_ACCESS_DENIED,
     BAD_WAITING_FOR_INITIAL_DATA,
 )
+from isthmus.flow.log import SqliteLog
 from isthmus.flow.parcel import GOOD, UNCERTAIN
-from isthmus.model.spec.site import SourceSpec
+from isthmus.model.spec.site import Keep, SourceSpec
+from isthmus.runtime.sources import SourceRunner
 from isthmus.testing.connector_suite import (
     ConnectorContract,
     Device,
@@ -32,15 +33,19 @@ from isthmus.testing.connector_suite import (
     opened,
     read_for,
     read_until,
+    until,
 )
 from isthmus.testing.mosquitto import (
     Mosquitto,
+    certificate,
     free_port,
     needs_mosquitto,
     publish,
     with_passwords,
     with_subscriptions_only_to,
 )
+from isthmus.testing.one_source import field as mapped
+from isthmus.testing.one_source import plant
 from isthmus.testing.sim.broker import Broker
 from isthmus.testing.tcp_proxy import TcpProxy
 
@@ -48,6 +53,7 @@ pytestmark = [pytest.mark.peer, needs_mosquitto]
 
 STATE = "graz/cell-1/state#$.state"
 TEMP = "graz/cell-1/temp"
+PASSWORD = "secret"
 
 
 @pytest.fixture
@@ -308,6 +314,68 @@ async def test_unreadable_own_time_is_uncertain_and_keeps_the_value(broker: Mosq
     assert samples[0].device_time == samples[0].received_time
 
 
+@dataclass
+class Running:
+    """A source on its way into the log, as in the platform."""
+
+    runner: SourceRunner
+    log: SqliteLog
+    said: list[str]
+
+    def stored(self) -> list[float]:
+        parcels = self.log.read("raw", 0, 10_000)
+        return [number for parcel in parcels for number in parcel.table()["number"].to_pylist()]
+
+
+@asynccontextmanager
+async def running(folder: Path, spec: MqttSource) -> AsyncIterator[Running]:
+    wire, whole = plant(mapped("a", "cycle.melt_temp", TEMP), spec=spec)
+    log = SqliteLog(folder / "hamburg.sqlite", "hamburg", Keep())
+    said: list[str] = []
+    runner = SourceRunner(
+        wire, whole, log, SystemClock(),
+        on_rows=lambda _: None, on_event=lambda event: said.append(event.what),
+    )  # fmt: skip
+    task = asyncio.create_task(runner.run())
+    try:
+        yield Running(runner, log, said)
+    finally:
+        runner.stop()
+        await task
+        log.close()
+
+
+async def test_a_broker_that_waits_for_twenty_acknowledgements_does_not_slow_us_down(
+    tmp_path: Path,
+) -> None:
+    """MQTT 3.1.1: one acknowledgement every quarter of a second would be 80 messages a second."""
+    broker = Broker(free_port(), tmp_path / "broker", window=20)
+    await broker.start()
+    try:
+        async with running(tmp_path, source(broker, protocol="3.1.1")) as now:
+            await until(lambda: now.said == ["connected"], "not connected")
+            began = asyncio.get_running_loop().time()
+            await publish(broker.port, *[(TEMP, str(number)) for number in range(400)])
+            await until(lambda: now.stored()[-1:] == [399], "not all came")
+            took = asyncio.get_running_loop().time() - began
+            assert [number for number in now.stored() if number is not None] == list(range(400))
+        assert took < 400 / 80 * 0.8
+    finally:
+        await broker.stop()
+
+
+async def test_few_messages_still_share_a_transaction(broker: Mosquitto) -> None:
+    async with opened(connector(broker, TEMP, protocol="3.1.1")) as mqtt:
+        await read_for(mqtt, 0.3)
+        loop = asyncio.get_running_loop()
+        for count, early in ((3, False), (20, True)):
+            await broker.publish(*[(TEMP, str(number)) for number in range(count)])
+            began = loop.time()
+            await mqtt.gather(0.25)
+            assert (loop.time() - began < 0.2) is early
+            await read_for(mqtt, 0.05)
+
+
 async def test_wrong_password_is_refused(tmp_path: Path) -> None:
     broker = Mosquitto(tmp_path, *with_passwords(tmp_path, "isthmus"))
     await broker.start()
@@ -342,48 +410,72 @@ async def test_topics_the_broker_denies_are_bad_and_the_others_read(tmp_path: Pa
     }
 
 
-async def test_tls_with_a_trusted_certificate_reads_and_with_another_is_refused(
-    tmp_path: Path,
-) -> None:
-    key, cert = _certificate(tmp_path, "broker")
-    _, other = _certificate(tmp_path, "other")
-    plain = Mosquitto(tmp_path)
-    secured = free_port()
-    with (tmp_path / "mosquitto.conf").open("a") as config:
-        config.write(f"listener {secured} 127.0.0.1\ncertfile {cert}\nkeyfile {key}\n")
-    await plain.start()
-    try:
-        await plain.publish((TEMP, "20"), retain=True)
-        trusting = connector(plain, TEMP, tls=Tls(ca=str(cert)))
-        trusting.spec = trusting.spec.model_copy(update={"port": secured})
-        async with opened(trusting):
-            assert await values_of(trusting, TEMP, 1) == [20]
-        doubting = connector(plain, TEMP, tls=Tls(ca=str(other)))
-        doubting.spec = doubting.spec.model_copy(update={"port": secured})
-        with pytest.raises(Refused, match="certificate not trusted"):
-            async with opened(doubting):
-                pass
-        lost = connector(plain, TEMP, tls=Tls(ca=str(tmp_path / "absent.pem")))
-        with pytest.raises(Refused, match="cannot read a certificate"):
-            async with opened(lost):
-                pass
-    finally:
-        await plain.stop()
+@dataclass(frozen=True)
+class Secured:
+    """A broker that wants TLS, a client certificate and a password."""
+
+    folder: Path
+    port: int
+    broker: Mosquitto
+
+    def connector(
+        self, client: str, *, password: str = PASSWORD, ca: str = "plant"
+    ) -> AnyConnector:
+        tls = Tls(
+            ca=self.file(f"{ca}.pem"),
+            cert=self.file(f"{client}.pem"),
+            key=self.file(f"{client}.key"),
+        )
+        return self.with_tls(tls, password)
+
+    def with_tls(self, tls: Tls, password: str = PASSWORD) -> AnyConnector:
+        made = connector(self.broker, TEMP, tls=tls, user="isthmus", password=SecretStr(password))
+        made.spec = made.spec.model_copy(update={"port": self.port})
+        return made
+
+    def file(self, name: str) -> str:
+        return str(self.folder / name)
 
 
-def _certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    key, cert = folder / f"{name}.key", folder / f"{name}.pem"
-    subprocess.run(
-        [
-            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-            "-nodes", "-keyout", str(key), "-out", str(cert), "-days", "1",
-            "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
-        ],
-        check=True,
-        capture_output=True,
+@pytest.fixture
+async def secured(tmp_path: Path) -> AsyncIterator[Secured]:
+    for name, issuer in {"plant": "", "broker": "plant", "ours": "plant", "stranger": ""}.items():
+        certificate(tmp_path, name, issuer)
+    port = free_port()
+    broker = Mosquitto(
+        tmp_path, *with_passwords(tmp_path, "isthmus"),
+        f"listener {port} 127.0.0.1",
+        f"cafile {tmp_path}/plant.pem",
+        f"certfile {tmp_path}/broker.pem",
+        f"keyfile {tmp_path}/broker.key",
+        "require_certificate true",
     )  # fmt: skip
-    ssl.create_default_context(cafile=str(cert))
-    return key, cert
+    await broker.start()
+    yield Secured(tmp_path, port, broker)
+    await broker.stop()
+
+
+async def test_tls_with_client_certificate_and_password_reads(secured: Secured) -> None:
+    async with opened(secured.connector("ours")) as mqtt:
+        [waiting] = await read_until(mqtt, lambda seen: len(seen) >= 1)
+    assert waiting.quality == BAD_WAITING_FOR_INITIAL_DATA
+
+
+async def test_what_tls_or_the_broker_does_not_trust_is_refused_with_the_reason(
+    secured: Secured,
+) -> None:
+    ca = secured.file("plant.pem")
+    refused = {
+        "certificate not trusted": secured.connector("ours", ca="stranger"),
+        "[Nn]ot authori[sz]ed|[Bb]ad user name": secured.connector("ours", password="wrong"),
+        "refuses our certificate .*unknown ca": secured.connector("stranger"),
+        "refuses our certificate .*certificate required": secured.with_tls(Tls(ca=ca)),
+        "cannot read a certificate": secured.with_tls(Tls(ca=secured.file("absent.pem"))),
+    }
+    for reason, doubted in refused.items():
+        with pytest.raises(Refused, match=reason):
+            async with opened(doubted):
+                pass
 
 
 async def test_a_probe_leaves_the_session_of_the_platform_alone(broker: Mosquitto) -> None:

@@ -173,7 +173,14 @@ class SourceRunner:
             await self._take_missed(connector.missed())
             if not batch and self._intake.mapping.derived:
                 self._take(await self._with_room(self._intake.tick))
-            await self._wait(pace.pause())
+            await self._rest(connector, pace.pause())
+
+    async def _rest(self, connector: AnyConnector, seconds: float) -> None:
+        """Until the next read is due; ends early when we are stopped."""
+        if connector.polled:
+            await self._wait(seconds)
+        elif seconds > 0:
+            await self._call(connector.gather(seconds), seconds + READ_SECONDS, "gathering")
 
     async def _store(self, connector: AnyConnector, batch: list[pa.Table]) -> None:
         """To disk; only then is the source told so."""

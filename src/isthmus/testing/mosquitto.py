@@ -138,3 +138,15 @@ def with_subscriptions_only_to(folder: Path, topic_filter: str) -> Sequence[str]
     config = folder / "rights.json"
     config.write_text(json.dumps(rights))
     return ["allow_anonymous true", f"plugin {plugin}", f"plugin_opt_config_file {config}"]
+
+
+def certificate(folder: Path, name: str, issuer: str = "") -> None:
+    """Make NAME.pem and NAME.key for loopback, signed by the issuer's or by itself."""
+    command = [
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+        "-nodes", "-keyout", str(folder / f"{name}.key"), "-out", str(folder / f"{name}.pem"),
+        "-days", "1", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
+    ]  # fmt: skip
+    if issuer:
+        command += ["-CA", str(folder / f"{issuer}.pem"), "-CAkey", str(folder / f"{issuer}.key")]
+    subprocess.run(command, check=True, capture_output=True)  # noqa: S603

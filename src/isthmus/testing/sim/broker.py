@@ -17,9 +17,11 @@ from isthmus.testing.sim.devices import HOST, wait_for_port
 class Broker:
     """Start, stop, start again: retained messages survive in its folder."""
 
-    def __init__(self, port: int, folder: Path) -> None:
+    def __init__(self, port: int, folder: Path, window: int = 1024) -> None:
+        """`window`: messages it sends to one subscriber before the first is acknowledged."""
         self.port = port
         self.folder = folder
+        self.window = window
         self._process: Process | None = None
 
     async def start(self) -> None:
@@ -35,7 +37,11 @@ class Broker:
                         "store_dir": str(self.folder / "store"),
                         "max_file_store": 64 << 20,
                     },
-                    "mqtt": {"host": HOST, "port": self.port},
+                    "mqtt": {
+                        "host": HOST,
+                        "port": self.port,
+                        "max_ack_pending": self.window,
+                    },
                 }
             )
         )

@@ -1,67 +1,32 @@
 """The address of an MQTT tag: `topic#$.path;rows=$.list[*];time=$.ts;format=ms`."""
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final
 
-from isthmus.field.json_path import JsonPath, json_path
+from isthmus.field.json_samples import JsonAddress, places, split_options
 
-TimeFormat = Literal["iso", "s", "ms", "us", "ns"]
-
-_OPTION: Final = re.compile(r";(?=(?:rows|time|format)=)")
 _LONGEST_TOPIC: Final = 65_535
 """Bytes, by MQTT."""
 
 
-@dataclass(frozen=True)
-class Address:
+@dataclass(frozen=True, kw_only=True)
+class Address(JsonAddress):
     """Where in which messages a tag's values are."""
 
     topic: str
     """A topic or a topic filter with `+` and `#`."""
-    value: JsonPath | None = None
-    """None: the whole payload is the value."""
-    rows: JsonPath | None = None
-    """Selects the samples inside one message; `value` and `time` then start at each of them."""
-    time: JsonPath | None = None
-    time_format: TimeFormat | None = None
 
 
 def parse_address(tag: str) -> Address:
     """Read a tag; ValueError says what is wrong with it."""
-    head, *options = _OPTION.split(tag)
+    head, options = split_options(tag)
     topic, marker, path = head.partition("#$")
     _check_topic(topic)
     if not marker:
         if options:
             raise ValueError(f"`{options[0]}` needs a path, such as `{topic}#$.value`")
-        return Address(topic)
-    given = _options(options)
-    return Address(
-        topic=topic,
-        value=json_path("$" + path),
-        rows=json_path(given["rows"]) if "rows" in given else None,
-        time=json_path(given["time"]) if "time" in given else None,
-        time_format=_format(given["format"]) if "format" in given else None,
-    )
-
-
-def _options(options: Sequence[str]) -> dict[str, str]:
-    given: dict[str, str] = {}
-    for option in options:
-        key, _, value = option.partition("=")
-        if key in given:
-            raise ValueError(f"`{key}=` is given twice")
-        given[key] = value
-    return given
-
-
-def _format(text: str) -> TimeFormat:
-    for known in get_args(TimeFormat):
-        if text == known:
-            return text  # type: ignore[return-value]
-    raise ValueError(f"`format={text}`: there are {', '.join(get_args(TimeFormat))}")
+        return Address(topic=topic)
+    return Address(topic=topic, **places("$" + path, options))
 
 
 def _check_topic(topic: str) -> None:

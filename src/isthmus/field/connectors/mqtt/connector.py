@@ -1,10 +1,9 @@
 """One session at an MQTT broker: messages in, samples out, acknowledged when they are on disk."""
 
 import asyncio
-import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import pyarrow as pa
 
@@ -16,18 +15,12 @@ from isthmus.field.connectors.mqtt.address import (
     parse_address,
     topic_matches,
 )
-from isthmus.field.connectors.mqtt.link import (
-    ClosedEarly,
-    Link,
-    Message,
-    Settings,
-    Version,
-    VersionRefused,
-)
 from isthmus.field.connectors.mqtt.payload import Subscribed, readings
-from isthmus.field.connectors.mqtt.spec import MqttSource, Tls
+from isthmus.field.connectors.mqtt.spec import MqttSource
 from isthmus.field.first_values import FirstValues
 from isthmus.field.json_path import json_path
+from isthmus.field.mqtt.broker import settings
+from isthmus.field.mqtt.link import Link, Message, wait
 from isthmus.field.samples import Samples
 from isthmus.field.values import (
     BAD_USER_ACCESS_DENIED,
@@ -62,8 +55,10 @@ class MqttConnector(Connector[MqttSource]):
         self._last_read: Micros = 0
 
     async def open(self) -> None:
-        context = await asyncio.to_thread(_tls, self.spec.tls)
-        link = await self._connect(context)
+        expiry = self.spec.session_expiry if self.spec.session == "persistent" else 0.0
+        how = await settings(self.spec, self.name, session_expiry=expiry)
+        link = self._link = Link(how, self.clock)
+        await link.connect()
         wanted = _widest(self._by_filter)
         granted = await link.subscribe(wanted, self.spec.qos)
         denied = [name for name, given in zip(wanted, granted, strict=True) if not given]
@@ -82,7 +77,7 @@ class MqttConnector(Connector[MqttSource]):
         link = self._opened()
         loop = asyncio.get_running_loop()
         if not link.inbox and not self._buffer:
-            await _wait(link.arrived, self._waiting.wait(loop.time(), _READ_WAITS))
+            await wait(link.arrived, self._waiting.wait(loop.time(), _READ_WAITS))
         link.tick()
         link.arrived.clear()
         messages = [link.inbox.popleft() for _ in range(min(len(link.inbox), _MOST_MESSAGES))]
@@ -95,6 +90,9 @@ class MqttConnector(Connector[MqttSource]):
         else:
             self._unacknowledged += messages
         return table
+
+    async def gather(self, seconds: float) -> None:
+        await wait(self._opened().stalled, seconds)
 
     async def acknowledge(self) -> None:
         self._opened().acknowledge(self._unacknowledged)
@@ -118,36 +116,6 @@ class MqttConnector(Connector[MqttSource]):
         if self._link is None:
             raise RuntimeError("read before open, or after close")
         return self._link
-
-    async def _connect(self, context: ssl.SSLContext | None) -> Link:
-        spoken = self.spec.protocol
-        version: Version = "5" if spoken == "auto" else spoken
-        self._link = Link(self._settings(context, version), self.clock)
-        try:
-            await self._link.connect()
-        except (VersionRefused, ClosedEarly):
-            if spoken != "auto":
-                raise
-            await self._link.close()
-            self._link = Link(self._settings(context, "3.1.1"), self.clock)
-            await self._link.connect()
-        return self._link
-
-    def _settings(self, context: ssl.SSLContext | None, version: Version) -> Settings:
-        spec = self.spec
-        return Settings(
-            host=spec.host,
-            port=spec.port,
-            client_id=spec.client_id or f"isthmus-{self.name}",
-            version=version,
-            persistent=spec.session == "persistent",
-            session_expiry=spec.session_expiry,
-            keepalive=spec.keepalive,
-            timeout=spec.timeout,
-            user=spec.user,
-            password=spec.password.get_secret_value() if spec.password else None,
-            tls=context,
-        )
 
     def _take(self, message: Message) -> Iterable[str]:
         """Put a message's values into the buffer; the tags that came."""
@@ -215,36 +183,3 @@ def _widest(filters: Iterable[str]) -> list[str]:
     """Without those that another one covers: else some brokers send a message twice."""
     names = list(filters)
     return [name for name in names if not any(is_covered(name, other) for other in names)]
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return  # nothing came: that is normal
-
-
-class _TidySocket(ssl.SSLSocket):
-    """Closes itself when the handshake fails: paho would leave it open."""
-
-    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as its base
-        try:
-            super().do_handshake(block)
-        except OSError:
-            self.close()
-            raise
-
-
-def _tls(tls: Tls | None) -> ssl.SSLContext | None:
-    """Read the certificates; Refused where one cannot be read."""
-    if tls is None:
-        return None
-    try:
-        context = ssl.create_default_context(cafile=tls.ca)
-        context.sslsocket_class = _TidySocket
-        if tls.cert is not None:
-            password: Any = tls.key_password.get_secret_value() if tls.key_password else None
-            context.load_cert_chain(tls.cert, tls.key, password)
-    except (OSError, ssl.SSLError) as error:
-        raise Refused(f"`tls`: cannot read a certificate ({error})") from error
-    return context

@@ -5,12 +5,13 @@ import contextlib
 import math
 import ssl
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from isthmus.base.clock import SECOND, Clock, Micros
 from isthmus.field.connector import Refused, Unreachable
+from isthmus.field.mqtt.tls import TlsSocket
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
@@ -28,18 +29,29 @@ _TRY_AGAIN: Final = frozenset({
 })  # fmt: skip
 """Reasons of a broker that pass by themselves; all others need a person."""
 
-
 _MOST_UNACKNOWLEDGED: Final = 1_000
 """Sent to us before we acknowledge (MQTT 5): so fast may a source be between two writes to disk."""
+_WINDOWS: Final[dict[Version, int]] = {"3.1.1": 8, "5": _MOST_UNACKNOWLEDGED // 2}
+"""Unacknowledged messages at which a broker may be near its limit. With 3.1.1 it does not tell us
+which that is; those we know of have 10 to 32."""
 _UNKNOWN_VERSION: Final = "Unsupported protocol version"
 
 
-class VersionRefused(Refused):
+class _VersionRefused(Refused):
     """The broker does not speak this version of MQTT."""
 
 
-class ClosedEarly(Unreachable):
+class _ClosedEarly(Unreachable):
     """The connection ended before a greeting: so some brokers answer to an unknown version."""
+
+
+class Publication(NamedTuple):
+    """What we say ourselves."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
 
 
 @dataclass(frozen=True)
@@ -49,14 +61,16 @@ class Settings:
     host: str
     port: int
     client_id: str
-    version: Version
-    persistent: bool
+    protocol: Literal["auto", "5", "3.1.1"]
     session_expiry: float
+    """0: a clean session."""
     keepalive: float
     timeout: float
     user: str | None
     password: str | None
     tls: ssl.SSLContext | None
+    will: Publication | None = None
+    """What the broker says for us when we are gone without a goodbye."""
 
 
 class Message(NamedTuple):
@@ -77,24 +91,46 @@ class Link:
         self.inbox: deque[Message] = deque()
         self.arrived = asyncio.Event()
         """Set when a message came or the link is lost."""
+        self.stalled = asyncio.Event()
+        """Set when the broker may be waiting for our acknowledgement before it sends more."""
         self.overflowed = 0
         """QoS 0 messages that found no room in memory since the connection was opened."""
         self._settings = settings
         self._clock = clock
         self._last = 0
-        self._lost = ""
+        self._unacknowledged = 0
         self._loop = asyncio.get_running_loop()
+        self._connecting: asyncio.Future[Any] | None = None
+        self._socket: object = None
+        self._speak("3.1.1" if settings.protocol == "3.1.1" else "5")
+
+    def _speak(self, version: Version) -> None:
+        """Get ready to connect with this version of MQTT."""
+        self._version: Version = version
+        self._window = _WINDOWS[version]
+        self._lost = ""
         self._greeting: asyncio.Future[str] = self._loop.create_future()
         self._granted: dict[int, asyncio.Future[list[bool]]] = {}
-        self._connecting: asyncio.Future[Any] | None = None
-        self._client = _client(settings)
+        self._published: dict[int, asyncio.Future[str]] = {}
+        self._client = _client(self._settings, version)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_subscribe = self._on_subscribe
+        self._client.on_publish = self._on_publish
         self._client.on_message = self._on_message
 
     async def connect(self) -> None:
         """Connect and log in; Unreachable, or Refused by the broker or its certificate."""
+        try:
+            await self._connect()
+        except (_VersionRefused, _ClosedEarly):
+            if self._settings.protocol != "auto":
+                raise
+            await self.close()
+            self._speak("3.1.1")
+            await self._connect()
+
+    async def _connect(self) -> None:
         where = f"{self._settings.host}:{self._settings.port}"
         try:
             # Name lookup, TCP and TLS block in paho; they end by its own timeout.
@@ -104,10 +140,36 @@ class Link:
             refusal = await asyncio.wait_for(self._greeting, self._settings.timeout)
         except ssl.SSLCertVerificationError as error:
             raise Refused(f"{where}: certificate not trusted ({error.verify_message})") from error
+        except _ClosedEarly as error:
+            if isinstance(self._socket, TlsSocket) and self._socket.refusal:
+                said = self._socket.refusal
+                raise Refused(f"{where}: the broker refuses our certificate ({said})") from error
+            raise
         except (OSError, TimeoutError) as error:
             raise Unreachable(f"{where}: {_text_of(error)}") from error
         if refusal:
             raise _refused(refusal)(f"{where}: the broker says `{refusal}`")
+
+    async def publish(self, publication: Publication) -> None:
+        """Say something; with QoS 1 returns when the broker has it, Refused if it does not take it.
+
+        Nothing a connector may do lightly: see the permissions of its spec.
+        """
+        topic, payload, qos, retain = publication
+        sent = self._client.publish(topic, payload, qos, retain)
+        if sent.rc != 0:
+            raise Unreachable(self._lost or f"publishing failed with code {sent.rc}")
+        if not qos:
+            return
+        answer = self._published[sent.mid] = self._loop.create_future()
+        try:
+            refusal = await asyncio.wait_for(answer, self._settings.timeout)
+        except TimeoutError as error:
+            raise Unreachable(f"no answer to what we published on `{topic}`") from error
+        finally:
+            self._published.pop(sent.mid, None)
+        if refusal:
+            raise Refused(f"the broker does not let us publish on `{topic}`: `{refusal}`")
 
     async def subscribe(self, filters: Sequence[str], qos: int) -> list[bool]:
         """Subscribe; for each filter whether the broker granted it."""
@@ -129,6 +191,9 @@ class Link:
         for message in messages:
             if message.qos:
                 self._client.ack(message.id, message.qos)
+                self._unacknowledged -= 1
+        if self._unacknowledged < self._window:
+            self.stalled.clear()
 
     def tick(self) -> None:
         """Keep the link alive; Unreachable once it is lost. Call it every second or so."""
@@ -159,17 +224,19 @@ class Link:
             self._forget(sock)
             sock.close()
         self._greeting.cancel()
-        for answer in self._granted.values():
-            answer.cancel()
+        for granted in self._granted.values():
+            granted.cancel()
+        for published in self._published.values():
+            published.cancel()
 
     # In the event loop -------------------------------------------------------------------------
 
     def _dial(self) -> None:
         settings = self._settings
         clean_start: dict[str, Any] = {}
-        if settings.version == "5":
+        if self._version == "5":
             clean_start = {
-                "clean_start": not settings.persistent,
+                "clean_start": not settings.session_expiry,
                 "properties": _session(settings),
             }
         self._client.connect(
@@ -179,7 +246,7 @@ class Link:
     def _watch(self) -> None:
         sock: Any = self._client.socket()
         if sock is None:
-            raise ClosedEarly("the broker closed the connection")
+            raise _ClosedEarly("the broker closed the connection")
         self._client.on_socket_close = lambda _client, _data, gone: self._forget(gone)
         self._client.on_socket_register_write = lambda _client, _data, open_: self._loop.add_writer(
             open_, self._client.loop_write
@@ -187,6 +254,7 @@ class Link:
         self._client.on_socket_unregister_write = lambda _client, _data, open_: self._remove_writer(
             open_
         )
+        self._socket = sock
         self._loop.add_reader(sock, self._read)
         if self._client.want_write():
             self._loop.add_writer(sock, self._client.loop_write)
@@ -212,16 +280,21 @@ class Link:
         if not self._greeting.done():
             self._greeting.set_result(str(reason) if reason.is_failure else "")
 
-    def _on_disconnect(
-        self, _client: Any, _data: Any, _flags: Any, reason: Any, _more: Any
-    ) -> None:
+    def _on_disconnect(self, client: Any, _data: Any, _flags: Any, reason: Any, _more: Any) -> None:
+        if client is not self._client:
+            return  # of the attempt with another version
         self._lost = f"the connection to the broker ended: {reason}"
         if not self._greeting.done():
-            self._greeting.set_exception(ClosedEarly(self._lost))
-        for answer in self._granted.values():
+            self._greeting.set_exception(_ClosedEarly(self._lost))
+        self._fail(self._granted.values())
+        self._fail(self._published.values())
+        self.arrived.set()
+        self.stalled.set()
+
+    def _fail(self, answers: Iterable[asyncio.Future[Any]]) -> None:
+        for answer in answers:
             if not answer.done():
                 answer.set_exception(Unreachable(self._lost))
-        self.arrived.set()
 
     def _on_subscribe(
         self, _client: Any, _data: Any, request: int, reasons: Any, _more: Any
@@ -229,6 +302,11 @@ class Link:
         answer = self._granted.get(request)
         if answer is not None and not answer.done():
             answer.set_result([not reason.is_failure for reason in reasons])
+
+    def _on_publish(self, _client: Any, _data: Any, request: int, reason: Any, _more: Any) -> None:
+        answer = self._published.get(request)
+        if answer is not None and not answer.done():
+            answer.set_result(str(reason) if reason.is_failure else "")
 
     def _on_message(self, _client: Any, _data: Any, message: "MQTTMessage") -> None:
         if len(self.inbox) >= MOST_WAITING:
@@ -246,6 +324,10 @@ class Link:
             )
         )
         self.arrived.set()
+        if message.qos:
+            self._unacknowledged += 1
+            if self._unacknowledged >= self._window:
+                self.stalled.set()
 
     def _now(self) -> Micros:
         """Time of receipt, never twice the same: (tag, device time) tells samples apart."""
@@ -256,15 +338,15 @@ class Link:
         return now
 
 
-def _client(settings: Settings) -> "Client":
+def _client(settings: Settings, version: Version) -> "Client":
     from paho.mqtt.client import Client
     from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-    version_5 = settings.version == "5"
+    version_5 = version == "5"
     client = Client(
         callback_api_version=CallbackAPIVersion.VERSION2,
         client_id=settings.client_id,
-        clean_session=None if version_5 else not settings.persistent,
+        clean_session=None if version_5 else not settings.session_expiry,
         protocol=MQTTProtocolVersion.MQTTv5 if version_5 else MQTTProtocolVersion.MQTTv311,
         reconnect_on_failure=False,  # the runtime reconnects, with a new connector
         manual_ack=True,
@@ -274,12 +356,14 @@ def _client(settings: Settings) -> "Client":
         client.username_pw_set(settings.user, settings.password)
     if settings.tls is not None:
         client.tls_set_context(settings.tls)
+    if settings.will is not None:
+        client.will_set(*settings.will)
     return client
 
 
 def _refused(reason: str) -> type[Exception]:
     if reason == _UNKNOWN_VERSION:
-        return VersionRefused
+        return _VersionRefused
     return Unreachable if reason in _TRY_AGAIN else Refused
 
 
@@ -289,8 +373,7 @@ def _session(settings: Settings) -> Any:
 
     properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.ReceiveMaximum = _MOST_UNACKNOWLEDGED
-    if settings.persistent:
-        properties.SessionExpiryInterval = int(settings.session_expiry)
+    properties.SessionExpiryInterval = int(settings.session_expiry)
     return properties
 
 
@@ -303,3 +386,11 @@ def _topic(message: "MQTTMessage") -> str:
 
 def _text_of(error: Exception) -> str:
     return str(error) or type(error).__name__
+
+
+async def wait(event: asyncio.Event, seconds: float) -> None:
+    """Until the event, at most so long."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return  # nothing came: that is normal
