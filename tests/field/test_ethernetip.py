@@ -54,7 +54,7 @@ from isthmus.testing.connector_suite import (
 )
 from isthmus.testing.ethernetip_controller import EthernetIpController, write_requests
 from isthmus.testing.logix_types import Udt
-from isthmus.testing.tcp_proxy import LOOPBACK, answering
+from isthmus.testing.tcp_proxy import LOOPBACK, TcpProxy, answering
 
 ZONE = Udt("Zone", {"Temp": "REAL", "On": "BOOL", "Fault": "BOOL"}, template=0x201, handle=0x1111)
 RECIPE = Udt(
@@ -587,6 +587,14 @@ async def test_browse_shows_programs_tags_members_and_elements() -> None:
         "Matrix[1,2]",
     ]
     assert device.writes == []
+
+
+async def test_browse_over_a_cut_link_is_unreachable() -> None:
+    async with controller() as device, TcpProxy(device.port) as proxy:
+        async with opened(connector(proxy.port)) as reading:
+            await proxy.cut()
+            with pytest.raises(Unreachable):
+                assert [node async for node in reading.browse()] == []
 
 
 async def test_every_node_that_browse_shows_can_be_read() -> None:

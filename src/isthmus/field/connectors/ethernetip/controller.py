@@ -10,7 +10,7 @@ from pycomm3 import LogixDriver
 from pycomm3.exceptions import CommError, PycommError
 from pycomm3.packets import RequestPacket, ResponsePacket, SendUnitDataRequestPacket
 
-from isthmus.field.connector import Refused, Unreachable
+from isthmus.field.connector import Refused, Unreachable, Unsupported
 from isthmus.field.connectors.ethernetip.messages import (
     DONE,
     PARTIAL,
@@ -76,18 +76,24 @@ class Controller:
         return [found[path] for path in paths]
 
     def tag_list(self) -> list[TagDefinition]:
-        """All tags with their types; PycommError where the controller keeps no such list."""
-        self._driver.learn_revision()
-        found: list[TagDefinition] = self._driver.get_tag_list(program="*")
+        """All tags with their types; Unsupported where the controller keeps no such list."""
+        try:
+            self._driver.learn_revision()
+            found: list[TagDefinition] = self._driver.get_tag_list(program="*")
+        except PycommError as error:
+            if _link_broke(error):
+                raise self._unreachable(_reason(error)) from error
+            raise Unsupported(
+                f"source `{self._name}`: the controller tells no list of its tags "
+                f"({_reason(error)}); write their names from its project"
+            ) from error
         return found
 
     def string_handles(self) -> frozenset[int]:
         """Handles of all structures that are strings; empty where the controller does not tell."""
         try:
             self.tag_list()
-        except CommError as error:
-            raise self._unreachable(_reason(error)) from error
-        except PycommError:
+        except Unsupported:
             return frozenset()
         types = self._driver.data_types.values()
         return frozenset(t["template"]["structure_handle"] for t in types if "string" in t)
@@ -265,6 +271,11 @@ class _Wire:
             pass  # it was not connected any more
         finally:
             link.close()
+
+
+def _link_broke(error: BaseException | None) -> bool:
+    """The driver hides a lost link behind errors of what it was doing."""
+    return error is not None and (isinstance(error, CommError) or _link_broke(error.__cause__))
 
 
 def _reason(error: BaseException) -> str:
