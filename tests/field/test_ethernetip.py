@@ -590,11 +590,14 @@ async def test_browse_shows_programs_tags_members_and_elements() -> None:
 
 
 async def test_browse_over_a_cut_link_is_unreachable() -> None:
-    async with controller() as device, TcpProxy(device.port) as proxy:
-        async with opened(connector(proxy.port)) as reading:
-            await proxy.cut()
-            with pytest.raises(Unreachable):
-                assert [node async for node in reading.browse()] == []
+    async with (
+        controller() as device,
+        TcpProxy(device.port) as proxy,
+        opened(connector(proxy.port)) as reading,
+    ):
+        await proxy.cut()
+        with pytest.raises(Unreachable):
+            assert [node async for node in reading.browse()] == []
 
 
 async def test_every_node_that_browse_shows_can_be_read() -> None:
