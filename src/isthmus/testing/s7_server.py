@@ -36,6 +36,9 @@ _CALLED_TSAP_PARAMETER: Final = b"\xc2\x02"
 _SLOT_BITS: Final = 0x1F
 _REQUEST: Final = 1
 _DISCONNECT_REQUEST: Final = bytes([3, 0, 0, 11, 6, 0x80, 0, 1, 0, 0, 1])
+_ITEMS_AT: Final = 12
+_ITEM_SIZE: Final = 12
+_AREA_IN_ITEM: Final = 8
 _FUNCTION_AT: Final = 10
 """Where the function code stands behind the head of a request."""
 
@@ -64,7 +67,9 @@ class S7Server:
         self.denied: set[int] = set()
         """Data blocks that nobody may read."""
         self.refuses: int | None = None
-        """While set, every read as a whole gets this error (class and code)."""
+        """While set, a read as a whole gets this error (class and code)."""
+        self.refuses_only_blocks = False
+        """Refuse only reads in which a data block occurs."""
         self.slot = slot
         """The CPU's; None: whichever is asked for."""
         self.hangs_up = False
@@ -76,10 +81,7 @@ class S7Server:
         # The library logs every connection and every refusal.
         logging.getLogger("snap7").setLevel(logging.CRITICAL + 1)
         for name, memory in self.memory.items():
-            if name.startswith("DB"):
-                self._plc.register_area(SrvArea.DB, int(name[2:]), memory)
-            else:
-                self._plc.register_area(_AREAS[name], 0, memory)
+            self._register(name, memory)
         self._plc.start(self.port)
         self.port = self._plc.listens_on
         return self
@@ -92,6 +94,11 @@ class S7Server:
     ) -> None:
         self._plc.stop()
 
+    def download(self, name: str, size: int) -> None:
+        """A new block, or one that gets another size; it begins with zeros."""
+        self.memory[name] = bytearray(size)
+        self._register(name, self.memory[name])
+
     def put(self, tag: str, value: Value) -> None:
         """The PLC's program changes a value."""
         address = parse_tag(tag)
@@ -102,6 +109,12 @@ class S7Server:
     def write_requests(self) -> list[str]:
         """Requests that were more than reads."""
         return [f"function {request.hex(' ')}" for request in self.requests if _may_write(request)]
+
+    def _register(self, name: str, memory: bytearray) -> None:
+        if name.startswith("DB"):
+            self._plc.register_area(SrvArea.DB, int(name[2:]), memory)
+        else:
+            self._plc.register_area(_AREAS[name], 0, memory)
 
 
 class _Plc(Server):
@@ -129,25 +142,31 @@ class _Plc(Server):
 
     def _handle_client(self, client_socket: socket.socket, address: tuple[str, int]) -> None:
         self._sockets.add(client_socket)
-        try:
+        with suppress(OSError):  # it may have gone already; the library sees that, too
             if self._device.slot not in {None, _slot_asked_for(client_socket)}:
                 if not self._device.hangs_up:
                     client_socket.sendall(_DISCONNECT_REQUEST)
                 client_socket.shutdown(socket.SHUT_WR)
-            super()._handle_client(client_socket, address)
-        finally:
-            self._sockets.discard(client_socket)
+        super()._handle_client(client_socket, address)
+        self._sockets.discard(client_socket)
 
     def _process_request(
         self, request_data: bytes, client_address: tuple[str, int]
     ) -> bytes | None:
         self._device.requests.append(request_data)
-        if self._device.refuses is not None and _function(request_data) == READ:
-            answer: bytes | None = _refusal(request_data, self._device.refuses)
+        error = self._device.refuses
+        if error is not None and self._is_refused(request_data):
+            answer: bytes | None = _refusal(request_data, error)
         else:
             answer = super()._process_request(request_data, client_address)
         self._device.longest_answer = max(self._device.longest_answer, len(answer or b""))
         return answer
+
+    def _is_refused(self, request: bytes) -> bool:
+        blocks = request[_ITEMS_AT + _AREA_IN_ITEM :: _ITEM_SIZE]
+        return _function(request) == READ and (
+            not self._device.refuses_only_blocks or S7Area.DB in blocks
+        )
 
     def _handle_setup_communication(self, request: dict[str, Any]) -> bytes:
         answer = super()._handle_setup_communication(request)

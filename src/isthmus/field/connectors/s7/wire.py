@@ -16,6 +16,8 @@ Connection = Literal["pg", "op", "basic"]
 TPKT: Final = struct.Struct(">BBH")
 MOST_ITEMS: Final = 20
 """Per request: what every CPU takes."""
+SMALLEST_PDU: Final = 112
+"""Bytes of a message: less no CPU grants."""
 REQUEST_HEAD: Final = 12
 REQUEST_ITEM: Final = 12
 ANSWER_HEAD: Final = 14
@@ -132,10 +134,12 @@ def set_up_request(sequence: int, pdu: int) -> bytes:
 
 
 def granted_pdu(answer: Answer) -> int:
-    function, _, _, _, pdu = _SET_UP_FIELDS.unpack(answer.parameters)
-    if function != _SET_UP:
-        raise ValueError(f"function {function} does not answer the set-up")
-    return int(pdu)
+    if len(answer.parameters) != _SET_UP_FIELDS.size or answer.parameters[0] != _SET_UP:
+        raise ValueError(f"parameters `{answer.parameters.hex(' ')}` do not answer the set-up")
+    pdu = int(_SET_UP_FIELDS.unpack(answer.parameters)[-1])
+    if pdu < SMALLEST_PDU:
+        raise ValueError(f"messages of {pdu} bytes are too short to read anything")
+    return pdu
 
 
 def read_request(sequence: int, items: Sequence[Item]) -> bytes:
