@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from tests.docs.page_of_blocks import blocks_page
 from tests.docs.page_of_cli import cli_page
 from tests.docs.page_of_endpoints import endpoints, endpoints_page, openapi
 from tests.docs.page_of_kpi import WHY_UNDEFINED, formulas, kpi_page
@@ -14,6 +15,7 @@ from isthmus.cli import COMMANDS, load
 from isthmus.provision.join import VIEWS
 
 MAKERS = {
+    "blocks.md": blocks_page,
     "cli.md": lambda _: cli_page(),
     "endpoints.md": lambda _: endpoints_page(),
     "tables.md": tables_page,

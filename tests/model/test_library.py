@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -54,23 +53,11 @@ def test_every_unit_is_known(plant: Plant) -> None:
 def test_every_enum_has_its_code_system(plant: Plant) -> None:
     named = {one.values for block in plant.blocks.values() for one in block.fields.values()}
 
-    assert named - {None} <= set(_code_systems())
+    assert named - {None} <= plant.code_systems.keys()
 
 
-def _code_systems() -> dict[str, dict[str, int | None]]:
-    """Code system → its names with their numbers, from the library's own text."""
-    found: dict[str, dict[str, int | None]] = {}
-    for file in files("isthmus.model").joinpath("library").iterdir():
-        name = ""
-        for line in file.read_text(encoding="utf-8").splitlines():
-            if line.startswith("code_system: "):
-                name = line.removeprefix("code_system: ")
-                found[name] = {}
-            elif line.startswith("block: "):
-                name = ""
-            elif name and (value := re.match(r"  (\w+): {(?:code: (\d+))?", line)):
-                found[name][value[1]] = int(value[2]) if value[2] else None
-    return found
+def _codes(plant: Plant, code_system: str) -> dict[str, int | None]:
+    return {name: one.code for name, one in plant.code_systems[code_system].values.items()}
 
 
 def _enumerations(nodeset: str) -> dict[str, dict[str, int]]:
@@ -126,15 +113,17 @@ def _snake(name: str) -> str:
         ("weihenstephan_mode", "Weihenstephan", "WSOperatingModeEnumerationType"),
     ],
 )
-def test_numbers_are_those_of_the_nodeset(ours: str, nodeset: str, theirs: str) -> None:
-    assert _code_systems()[ours] == _enumerations(f"Opc.Ua.{nodeset}.NodeSet2.xml")[theirs]
+def test_numbers_are_those_of_the_nodeset(
+    plant: Plant, ours: str, nodeset: str, theirs: str
+) -> None:
+    assert _codes(plant, ours) == _enumerations(f"Opc.Ua.{nodeset}.NodeSet2.xml")[theirs]
 
 
 @pytest.mark.peer
-def test_programs_are_those_of_weihenstephan() -> None:
+def test_programs_are_those_of_weihenstephan(plant: Plant) -> None:
     programs = _enumerations("Opc.Ua.Weihenstephan.NodeSet2.xml")["WSProgramEnumerationType"]
 
-    assert sorted(_code_systems()["weihenstephan_program"].values()) == sorted(programs.values())  # type: ignore[type-var]
+    assert set(_codes(plant, "weihenstephan_program").values()) == set(programs.values())
 
 
 @pytest.mark.peer
@@ -147,25 +136,16 @@ def test_programs_are_those_of_weihenstephan() -> None:
         ("isa95_job_state", "opc.ua.isa95-jobcontrol.nodeset2.xml"),
     ],
 )
-def test_state_numbers_are_those_of_the_nodeset(ours: str, nodeset: str) -> None:
+def test_state_numbers_are_those_of_the_nodeset(plant: Plant, ours: str, nodeset: str) -> None:
     theirs = _state_numbers(nodeset)
 
-    assert {name: theirs.get(name) for name in _code_systems()[ours]} == _code_systems()[ours]
+    numbers = _codes(plant, ours)
+
+    assert {name: theirs.get(name) for name in numbers} == numbers
 
 
-def test_the_page_lists_every_block_field_and_code_system(plant: Plant) -> None:
-    page = (ROOT / "docs/reference/blocks.md").read_text(encoding="utf-8")
-    names = {name for block in plant.blocks.values() for name in block.fields}
+def test_two_numberings_of_packml_name_the_same_states(plant: Plant) -> None:
+    packml, tobacco = _codes(plant, "packml"), _codes(plant, "packml_opc30060")
 
-    missing = [
-        name for name in {*plant.blocks, *names, *_code_systems()} if f"`{name}`" not in page
-    ]
-
-    assert not missing
-
-
-def test_two_numberings_of_packml_name_the_same_states() -> None:
-    systems = _code_systems()
-
-    assert systems["packml"].keys() == systems["packml_opc30060"].keys()
-    assert systems["packml"] != systems["packml_opc30060"]
+    assert packml.keys() == tobacco.keys()
+    assert packml != tobacco
