@@ -14,6 +14,7 @@ COMMANDS: Final = {
     "apply": "Make the running platform what the model says.",
     "schema": "Write the JSON Schema of the model.",
     "probe": "Try one source: what comes, and what the mapping makes of it.",
+    "plc": "Write data blocks for controllers, and the mapping that reads them.",
     "up": "Run the platform for a model.",
     "demo": "Run the reference company: two unlike plants, live.",
     "kpi": "Key figures after ISO 22400-2.",

@@ -1,0 +1,142 @@
+"""Blocks for these tests: one of every type, and any that hypothesis draws."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from hypothesis import strategies as st
+
+from isthmus.field.plc.generate import Choice, Generated, generate
+from isthmus.field.plc.layout import Precision, Wording
+from isthmus.field.plc.target import Settings
+from isthmus.model.load import read_texts
+from isthmus.model.plant import Plant
+from isthmus.model.spec.words import Language
+from isthmus.runtime.open import kinds
+
+COMPANY = {"enterprise": "acme", "language": "de"}
+
+EVERY_TYPE: dict[str, Any] = {
+    "block": "probe",
+    "version": 3,
+    "doc": "Everything a block can hold.",
+    "label": {"en": "Probe", "de": "Prüfblock"},
+    "description": {"de": "Alles, was ein Block enthält."},
+    "fields": {
+        "running": {"type": "boolean", "doc": "It runs.", "description": {"de": "Läuft."}},
+        "fault": {"type": "boolean"},
+        "small": {"type": "integer", "min": -5, "max": 100, "unit": "%"},
+        "door": {"type": "boolean"},
+        "wide": {"type": "integer"},
+        "huge": {"type": "integer", "min": 0, "max": 10**12},
+        "melt_temp": {
+            "type": "number", "unit": "Cel", "min": 0, "max": 450, "doc": "At the nozzle.",
+            "label": {"en": "Melt temperature", "de": "Massetemperatur"},
+            "description": {"de": "An der Düse."},
+        },
+        "speed": {"type": "number", "min": 0},
+        "good": {"type": "counter", "unit": "1"},
+        "order_no": {"type": "text", "max_length": 13},
+        "state": {"type": "enum", "values": "packml"},
+        "alarm": {"type": "enum", "values": "alarm-level"},
+        "last": {"type": "boolean"},
+    },
+}  # fmt: skip
+
+LEVELS = {
+    "code_system": "alarm-level",
+    "values": {
+        "none": {"label": {"en": "None", "de": "Keiner"}},
+        "warning": {"code": 0},
+        "error": {"code": 70_000, "label": {"de": "Störung \n ]]> (* \x07"}},
+    },
+}
+
+
+def plant_of(*documents: Mapping[str, Any]) -> Plant:
+    """A company that declares these."""
+    text = yaml.safe_dump_all([COMPANY, *documents], sort_keys=False, allow_unicode=True)
+    return plant_of_texts({"model.yaml": text})
+
+
+def plant_of_texts(texts: Mapping[str, str]) -> Plant:
+    loaded = read_texts(texts, kinds(), {})
+    assert loaded.plant is not None, "\n".join(each.render() for each in loaded.problems)
+    return loaded.plant
+
+
+PLANT = plant_of(EVERY_TYPE, LEVELS)
+
+
+def made(
+    target: str,
+    *blocks: str,
+    plant: Plant = PLANT,
+    lang: Language = "en",
+    numbers: Precision = "single",
+    rename: Mapping[str, str] | None = None,
+    **settings: Any,
+) -> Generated:
+    """What `isthmus plc` would write; the block of every type unless others are named."""
+    choice = Choice(
+        blocks or ("probe",),
+        target,
+        Settings(plant.enterprise, lang, **settings),
+        Wording(lang, numbers),
+        rename or {},
+    )
+    return generate(plant, choice)
+
+
+def texts(generated: Generated) -> dict[str, str]:
+    return {file.name: file.text for file in generated.files}
+
+
+NAMES = st.from_regex(r"[a-z][a-z0-9]{0,6}(_[a-z0-9]{1,5})?", fullmatch=True).filter(
+    lambda name: name not in {"machine", "time"}
+)
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+INTEGERS = st.sampled_from(
+    [{}, {"min": 0, "max": 100}, {"max": 40_000}, {"min": -(2**31)}, {"min": 0, "max": 2**40}]
+)
+
+
+@st.composite
+def code_systems(draw: st.DrawFn) -> dict[str, Any]:
+    names = draw(st.lists(NAMES, min_size=1, max_size=5, unique=True))
+    codes = draw(
+        st.lists(st.none() | st.integers(-(2**15), 2**20), min_size=len(names), max_size=len(names))
+    )
+    given = [code for code in codes if code is not None]
+    if len(set(given)) < len(given):
+        codes = [None] * len(names)
+    return {
+        "code_system": "drawn",
+        "values": {
+            name: {} if code is None else {"code": code}
+            for name, code in zip(names, codes, strict=True)
+        },
+    }
+
+
+FIELDS = st.one_of(
+    st.just({"type": "boolean"}),
+    st.just({"type": "boolean"}),  # twice as often: runs of bits
+    st.just({"type": "number"}),
+    st.just({"type": "counter"}),
+    st.just({"type": "enum", "values": "drawn"}),
+    INTEGERS.map(lambda limits: {"type": "integer", **limits}),
+    st.integers(1, 60).map(lambda length: {"type": "text", "max_length": length}),
+)
+
+
+@st.composite
+def blocks(draw: st.DrawFn, name: str = "drawn") -> dict[str, Any]:
+    """Any block: fields of any type in any order."""
+    names = draw(st.lists(NAMES, min_size=1, max_size=24, unique=True))
+    return {
+        "block": name,
+        "version": draw(st.integers(1, 20)),
+        "doc": draw(st.just("") | WORDS.filter(str.isprintable)),
+        "fields": {each: draw(FIELDS) for each in names},
+    }
