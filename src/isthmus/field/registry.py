@@ -16,6 +16,7 @@ _PREFIX: Final[Mapping[str, str]] = {
     "ethernetip": "EthernetIp",
     "s7": "S7",
     "sql": "Sql",
+    "http": "Http",
 }
 """Kind, which is also the module in `connectors/` → what its two classes are called:
 `OpcuaSource` (the spec, needs no driver) and `OpcuaConnector`."""
