@@ -1,30 +1,31 @@
-"""The S7 connector against the contract and python-snap7's server; how its reads are planned."""
+"""The S7 connector against the contract and python-snap7's server."""
 
 import asyncio
+import json
 import struct
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, ClassVar, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
 from isthmus.base.clock import SystemClock
+from isthmus.cli import app
 from isthmus.field.connector import Connector, Refused, Unreachable
-from isthmus.field.connectors.s7 import S7Connector, S7Source, wire
-from isthmus.field.connectors.s7.address import Address, S7Type, parse_tag
-from isthmus.field.connectors.s7.groups import groups, requests, split
+from isthmus.field.connectors.s7 import S7Connector, S7Source
+from isthmus.field.connectors.s7.address import S7Type, parse_tag
 from isthmus.field.connectors.s7.quality import BAD_OUT_OF_RANGE
 from isthmus.field.connectors.s7.values import Value as Held
-from isthmus.field.connectors.s7.wire import Answer, Item
 from isthmus.field.values import BAD_DECODING, BAD_USER_ACCESS_DENIED
 from isthmus.flow.parcel import BAD_NODE_UNKNOWN, GOOD
-from isthmus.runtime.probe import probe
 from isthmus.testing.connector_suite import (
     ConnectorContract,
     Value,
@@ -32,8 +33,6 @@ from isthmus.testing.connector_suite import (
     read_forever,
     read_once,
 )
-from isthmus.testing.one_source import field as mapped
-from isthmus.testing.one_source import plant
 from isthmus.testing.s7_server import READ, S7Server, write_requests
 from isthmus.testing.s7_values import CHARACTERS, expected, values
 from isthmus.testing.tcp_proxy import LOOPBACK, TcpProxy, answering
@@ -112,84 +111,6 @@ def test_the_connector_needs_no_driver() -> None:
         "SOURCE_KINDS['s7'].parse_tag('MW20'); connector('s7'); sys.exit('snap7' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
-
-
-# What is read together ---------------------------------------------------------------------------
-
-TAGS = st.one_of(
-    st.builds(
-        "DB{}.{}:{}".format,
-        st.integers(1, 3),
-        st.integers(0, 2_000),
-        st.sampled_from(["int", "real", "lreal", "dtl", "string[80]", "wstring[300]"]),
-    ),
-    st.builds("{}{}.{}".format, st.sampled_from("MIQ"), st.integers(0, 200), st.integers(0, 7)),
-    st.builds("{}{}".format, st.sampled_from("TC"), st.integers(0, 200)),
-)
-PDUS = st.sampled_from([240, 480, 960])
-
-
-def addresses(tags: set[str]) -> dict[str, Address]:
-    return {tag: parse_tag(tag) for tag in tags}
-
-
-@settings(deadline=None)
-@given(tags=st.sets(TAGS), pdu=PDUS, max_gap=st.integers(0, 50))
-def test_groups_cover_every_tag_once_and_only_a_single_tag_is_longer_than_a_message(
-    tags: set[str], pdu: int, max_gap: int
-) -> None:
-    found = groups(addresses(tags), pdu, max_gap)
-    assert sorted(tag for group in found for tag, _ in group.members) == sorted(tags)
-    for group in found:
-        assert len(group.members) == 1 or group.count <= pdu - 18
-        for _, address in group.members:
-            assert (address.area, address.db) == (group.area, group.db)
-            assert group.start <= address.start
-            assert address.end <= group.start + group.count
-
-
-@settings(deadline=None)
-@given(tags=st.sets(TAGS), pdu=PDUS)
-def test_requests_ask_for_every_byte_once_within_the_limits(tags: set[str], pdu: int) -> None:
-    found = groups(addresses(tags), pdu, 16)
-    asked: dict[int, int] = {}
-    for request in requests(found, pdu):
-        assert 0 < len(request) <= 20
-        assert 12 + 12 * len(request) <= pdu
-        assert 14 + sum(4 + (piece.item.width + 1) // 2 * 2 for piece in request) <= pdu
-        for piece in request:
-            group = found[piece.group]
-            assert piece.item.start == group.start + asked.get(piece.group, 0)
-            asked[piece.group] = asked.get(piece.group, 0) + piece.item.count
-    assert asked == {number: group.count for number, group in enumerate(found)}
-
-
-@settings(deadline=None)
-@given(tags=st.sets(TAGS, min_size=2))
-def test_split_keeps_all_members_and_ends_with_single_tags(tags: set[str]) -> None:
-    work = groups(addresses(tags), 960, 200)
-    alone: list[str] = []
-    while work:
-        group = work.pop()
-        if len(group.members) == 1:
-            alone.append(group.members[0][0])
-            continue
-        left, right = split(group)
-        assert left.members + right.members == group.members
-        assert left.members
-        assert right.members
-        work += [left, right]
-    assert sorted(alone) == sorted(tags)
-
-
-def test_neighbours_come_together_and_a_wide_gap_parts() -> None:
-    found = groups(addresses({"DB1.0:int", "DB1.2:real", "DB1.22:int", "DB1.60:int"}), 240, 16)
-    assert [(group.start, group.count) for group in found] == [(0, 24), (60, 2)]
-
-
-def test_split_cuts_at_the_widest_hole() -> None:
-    (group,) = groups(addresses({"M0:int", "M2:int", "M4:int", "M20:int"}), 240, 16)
-    assert [len(part.members) for part in split(group)] == [3, 1]
 
 
 # Every type, through the memory of a server ------------------------------------------------------
@@ -277,14 +198,18 @@ async def test_a_string_longer_than_a_message_is_put_together() -> None:
         assert device.longest_answer <= 240
 
 
-async def test_the_device_decides_how_long_a_message_is() -> None:
-    tags = [f"DB10.{4 * number}:real" for number in range(100)]
-    with S7Server({"DB10": 400}) as device:
-        async with opened(connector(device.port, *tags)) as reading:
-            assert len(await read_once(reading)) == 100
-        async with opened(connector(device.port, *tags, pdu=240)) as reading:
-            assert len(await read_once(reading)) == 100
-    assert reads(device) == [1, 1, 1], "480 granted of 960, then 240 as asked for"
+@pytest.mark.parametrize(
+    ("granted", "asked", "messages"), [(960, 960, 1), (480, 960, 2), (240, 960, 4), (960, 240, 4)]
+)
+async def test_both_sides_decide_how_long_a_message_is(
+    granted: int, asked: int, messages: int
+) -> None:
+    tags = [f"DB10.{4 * number}:real" for number in range(200)]
+    with S7Server({"DB10": 800}, pdu=granted) as device:
+        async with opened(connector(device.port, *tags, pdu=asked)) as reading:
+            assert len(await read_once(reading)) == 200
+        assert 0 < device.longest_answer <= min(granted, asked)
+    assert len(reads(device)) == messages
 
 
 async def test_only_what_changed_is_a_sample() -> None:
@@ -483,24 +408,6 @@ async def test_garbage_instead_of_a_device_is_unreachable(said: bytes) -> None:
         await reading.close()
 
 
-ITEMS = [Item("M", 0, 0, 3), Item("T", 0, 5, 2)]
-
-
-@given(received=st.binary(max_size=30))
-def test_any_bytes_are_an_answer_or_a_value_error(received: bytes) -> None:
-    for parse in (
-        lambda message: wire.frame_length(message[:4].ljust(4)),
-        wire.is_confirmed,
-        wire.data_piece,
-        lambda message: wire.granted_pdu(wire.parse_answer(message)),
-        lambda message: wire.read_answers(wire.parse_answer(message), ITEMS),
-        lambda message: wire.read_answers(Answer(0, 0, bytes([4, 2]), message), ITEMS),
-        lambda message: wire.granted_pdu(Answer(0, 0, message, b"")),
-    ):
-        with suppress(ValueError):
-            parse(received)
-
-
 @pytest.mark.parametrize("granted", [0, 16, 111])
 async def test_messages_too_short_for_anything_are_unreachable(granted: int) -> None:
     def grants(request: bytes) -> bytes:
@@ -540,19 +447,37 @@ async def read_damaged(plc: S7Server, garbage: bytes, position: int) -> None:
             return
 
 
-async def test_a_probe_shows_values_and_what_to_do_about_a_missing_block() -> None:
-    maps = (
-        mapped("a", "part_count.good", SHOTS),
-        mapped("a", "cycle.melt_temp", "DB11.0:real"),
-    )
+MODEL = {
+    "company.yaml": "enterprise: acme\n",
+    "type.yaml": """machine_type: box
+kind: s7
+blocks: [part_count, injection_cycle]
+map:
+  part_count.produced: {tag: "DB10.8:udint", counter: {bits: 32}}
+  injection_cycle.melt_temp: {tag: "DB11.DBD0:real", unit: Cel}
+""",
+    "site.yaml": """site: plant
+areas: {hall: {lines: {line: {machines: {press-1: {type: box, source: press_1}}}}}}
+sources:
+  press_1: {kind: s7, host: 127.0.0.1, port: PORT, interval: 50 ms}
+""",
+}
+
+
+def test_probe_shows_values_and_what_to_do_about_a_missing_block(tmp_path: Path) -> None:
     with S7Server(SIZES) as device:
+        for name, text in MODEL.items():
+            (tmp_path / name).write_text(text.replace("PORT", str(device.port)))
         device.put(SHOTS, 41)
-        declared, whole = plant(*maps, spec=source(device.port, interval="50 ms"))
-        result = await probe(declared, whole, SystemClock(), 0.3)
-    assert result.works
-    assert {seen.tag: seen.quality for seen in result.tags} == {
-        SHOTS: GOOD,
-        "DB11.0:real": BAD_NODE_UNKNOWN,
+        arguments = ["probe", "press_1", str(tmp_path), "--seconds", "0.3", "--format", "json"]
+        done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    shown = json.loads(done.stdout)
+    assert {seen["tag"]: (seen["value"], seen["quality"]) for seen in shown["tags"]} == {
+        SHOTS: ("41", GOOD),
+        "DB11.DBD0:real": ("", BAD_NODE_UNKNOWN),
     }
-    assert ["DB11" in sentence for sentence in result.attention] == [True]
+    (sentence,) = shown["attention"]
+    assert "DB11" in sentence
+    assert "`Optimized block access` off" in sentence
     assert device.write_requests == []

@@ -23,8 +23,8 @@ from isthmus.testing.tcp_proxy import LOOPBACK
 READ: Final = 0x04
 SET_UP: Final = 0xF0
 ACCESS_DENIED: Final = 0x03
-LARGEST: Final = 480
-"""Bytes of a message the library's server can grant; S7-300 and S7-1200 grant 240."""
+LARGEST: Final = 960
+"""Bytes of a message an S7-1500 grants; an S7-400 grants 480, S7-300 and S7-1200 240."""
 
 _HARMLESS: Final = frozenset({READ, SET_UP})
 _AREAS: Final[dict[str, SrvArea]] = {
@@ -170,8 +170,8 @@ class _Plc(Server):
 
     def _handle_setup_communication(self, request: dict[str, Any]) -> bytes:
         answer = super()._handle_setup_communication(request)
-        (granted,) = struct.unpack(">H", answer[-2:])
-        return answer[:-2] + struct.pack(">H", min(granted, self._device.pdu))
+        asked: int = request["parameters"]["pdu_length"]
+        return answer[:-2] + struct.pack(">H", min(asked, self._device.pdu))
 
     def _read_from_memory_area(
         self, area: S7Area, db_number: int, start: int, count: int
