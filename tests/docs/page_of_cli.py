@@ -71,7 +71,7 @@ def _parameter(one: Any) -> str:
 def _choices(kind: Any) -> list[str]:
     if isinstance(kind, EnumType):
         return [str(one.value) for one in kind]  # type: ignore[attr-defined]
-    return [str(one) for one in get_args(kind)]
+    return [one for one in get_args(kind) if isinstance(one, str)]
 
 
 def _default(value: Any) -> str:
