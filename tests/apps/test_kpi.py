@@ -172,7 +172,7 @@ def test_time_models_differ_in_the_denominator_only(company: Any) -> None:
 def test_roll_up_of_machines_is_the_line(company: Any) -> None:
     machines, lines = _kpi(company, "machine"), _kpi(company, "line")
 
-    rolled = roll_up(machines, "acme", lambda row: {"line": row.group.rpartition("/")[0]})
+    rolled = roll_up(machines, "acme", lambda row: [{"line": row.group.rpartition("/")[0]}])
 
     assert [row.kpis for row in rolled] == [pytest.approx(row.kpis) for row in lines]
 
@@ -196,7 +196,7 @@ def test_sums_do_not_depend_on_where_a_window_is_split(company: Any, cut: Micros
     whole = _kpi(company, end=SIX + 16 * HOUR)
     parts = _kpi(company, end=cut) + _kpi(company, start=cut, end=SIX + 16 * HOUR)
 
-    rolled = roll_up(parts, "acme", lambda row: {"total": "total"})
+    rolled = roll_up(parts, "acme", lambda row: [{"total": "total"}])
 
     assert rolled[0].kpis == pytest.approx(whole[0].kpis)
 

@@ -147,13 +147,17 @@ def kpi_of(
 
 
 def roll_up(
-    rows: Sequence[KpiRow], scope: str, keys: Callable[[KpiRow], Mapping[str, str]]
+    rows: Sequence[KpiRow], scope: str, keys: Callable[[KpiRow], Sequence[Mapping[str, str]]]
 ) -> list[KpiRow]:
-    """Coarser groups from finer ones: sums are added, ratios computed anew."""
-    dimensions = list(keys(rows[0])) if rows else []
+    """Coarser groups from finer ones: sums are added, ratios computed anew.
+
+    `keys` names the groups a row belongs to, all by the same dimensions.
+    """
+    dimensions = list(keys(rows[0])[0]) if rows else []
     groups: dict[tuple[str, ...], list[KpiRow]] = {}
     for row in rows:
-        groups.setdefault(tuple(keys(row).values()), []).append(row)
+        for key in keys(row):
+            groups.setdefault(tuple(key.values()), []).append(row)
     summed = [
         {f"by_{name}": value for name, value in zip(dimensions, key, strict=True)}
         | {"s": min(row.start for row in group), "e": max(row.end for row in group)}

@@ -14,7 +14,8 @@ def ask(sql: str, params: dict[str, object] | None = None, /, **tables: pa.Table
     with _database().cursor() as connection:
         for name, table in tables.items():
             connection.register(name, table)
-        return connection.sql(sql, params=params or {}).to_arrow_table()
+        # `execute` binds a statement once, `sql` twice.
+        return connection.execute(sql, params or None).to_arrow_table()
 
 
 @cache

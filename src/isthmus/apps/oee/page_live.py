@@ -14,7 +14,7 @@ from isthmus.apps.oee.kpi import KpiRow, kpi_of
 from isthmus.apps.oee.losses import labels, stops_in
 from isthmus.apps.oee.memory import once
 from isthmus.apps.oee.page_oee import timeline
-from isthmus.apps.oee.timeline import fragments, merged, over, stop_id
+from isthmus.apps.oee.timeline import fragments, last, merged, stop_id
 from isthmus.apps.oee.view import (
     LiveMachine,
     LivePage,
@@ -95,7 +95,7 @@ def _see(query: Query, plant: Plant, machines: Sequence[Machine], now: Micros) -
 def _live(
     query: Query, plant: Plant, seen: _Seen, *, asking: bool = True
 ) -> tuple[LiveMachine, ...]:
-    last = {row["machine"]: row for row in over(seen.found, "SELECT * FROM fragment ORDER BY s")}
+    present = last(seen.found)
     counts = _shift_sums(query, plant, seen)
     orders = _orders(query, plant, seen)
     tiles = choices(query, plant, seen.machines, now=seen.now) if asking else {}
@@ -104,7 +104,7 @@ def _live(
         _machine(
             plant,
             machine,
-            last[machine.path],
+            present[machine.path],
             now=seen.now,
             sums=counts.get(machine.path),
             order=orders.get(machine.path),
@@ -112,7 +112,7 @@ def _live(
             tiles=tiles.get(machine.path, ()),
         )
         for machine in seen.machines
-        if machine.path in last
+        if machine.path in present
     ]
     return tuple(sorted(rows, key=_urgency))
 

@@ -12,7 +12,7 @@ from isthmus.apps.oee.kpi import KpiRow, kpi, roll_up
 from isthmus.apps.oee.losses import biggest, labels, waterfall
 from isthmus.apps.oee.memory import once
 from isthmus.apps.oee.page_oee import Compare
-from isthmus.apps.oee.timeline import fragments, over, stop_id
+from isthmus.apps.oee.timeline import fragments, last, over, stop_id
 from isthmus.apps.oee.view import (
     Attention,
     Kind,
@@ -62,7 +62,7 @@ def overview_page(  # noqa: PLR0917 - what, where, when: all are always given
     lost = _lost(did, paths)
     steps = {path: waterfall(lost[path], places.now[path]) for path in paths}
     shows_now = start <= now - LOOK and now <= end
-    current = _last(did) if shows_now else present(query, plant, scope, now=now)
+    current = last(did) if shows_now else present(query, plant, scope, now=now)
     sparks = _sparks(query, plant, scope, paths, end, now=now)
     depth = scope.count("/")
     return OverviewPage(
@@ -117,11 +117,7 @@ def attention(
 
 def present(query: Query, plant: Plant, scope: str, *, now: Micros) -> dict[str, dict[str, Any]]:
     """What each machine does now: the last fragment of its timeline."""
-    return _last(fragments(query, plant, plant.scope(scope), now - LOOK, now, now=now))
-
-
-def _last(found: pa.Table) -> dict[str, dict[str, Any]]:
-    return {row["machine"]: row for row in over(found, "SELECT * FROM fragment ORDER BY s")}
+    return last(fragments(query, plant, plant.scope(scope), now - LOOK, now, now=now))
 
 
 @dataclass(frozen=True)
@@ -134,18 +130,13 @@ class _Places:
 
 def _by_place(rows: Sequence[KpiRow], scope: str) -> dict[str, KpiRow]:
     """KPIs of every place from the scope down to its machines."""
-    depth = scope.count("/") + 1
-    found: dict[str, KpiRow] = {}
-    for level in range(depth, len(LEVELS) + 1):
-        found |= {row.group: replace(row, scope=row.group) for row in _level(rows, scope, level)}
-    return found
+    levels = range(scope.count("/") + 1, len(LEVELS) + 1)
 
+    def places(row: KpiRow) -> list[dict[str, str]]:
+        paths = dict.fromkeys(_prefix(row.keys["machine"], level) for level in levels)
+        return [{"place": path} for path in paths]
 
-def _level(rows: Sequence[KpiRow], scope: str, level: int) -> list[KpiRow]:
-    def place(row: KpiRow) -> dict[str, str]:
-        return {"place": _prefix(row.keys["machine"], level)}
-
-    return roll_up(rows, scope, place)
+    return {row.group: replace(row, scope=row.group) for row in roll_up(rows, scope, places)}
 
 
 def _prefix(path: str, level: int) -> str:
@@ -201,20 +192,18 @@ def _sparks(
     last = min(end, now)
     first = (last - SPARK_DAYS * DAY) // HOUR * HOUR
     rows = kpi(query, plant, scope, first, last, ("machine", "day"), now=now)
+    levels = sorted({path.count("/") + 1 for path in paths})
+
+    def places(row: KpiRow) -> list[dict[str, str]]:
+        machine, day = row.keys["machine"], row.keys["day"]
+        return [{"place": _prefix(machine, level), "day": day} for level in levels]
+
     found: dict[str, tuple[SparkPoint, ...]] = {}
-    for level in {path.count("/") + 1 for path in paths}:
-        for row in _daily(rows, scope, level):
-            point = SparkPoint(row.keys["day"], row["oee"], row["coverage"])
-            place = row.keys["place"]
-            found[place] = (*found.get(place, ()), point)[-SPARK_DAYS:]
+    for row in sorted(roll_up(rows, scope, places), key=lambda row: row.keys["day"]):
+        point = SparkPoint(row.keys["day"], row["oee"], row["coverage"])
+        place = row.keys["place"]
+        found[place] = (*found.get(place, ()), point)[-SPARK_DAYS:]
     return found
-
-
-def _daily(rows: Sequence[KpiRow], scope: str, level: int) -> list[KpiRow]:
-    def place_and_day(row: KpiRow) -> dict[str, str]:
-        return {"place": _prefix(row.keys["machine"], level), "day": row.keys["day"]}
-
-    return sorted(roll_up(rows, scope, place_and_day), key=lambda row: row.keys["day"])
 
 
 def _row(

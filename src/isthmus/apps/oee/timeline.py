@@ -94,6 +94,12 @@ def parse_stop_id(text: str) -> tuple[str, Micros]:
     return machine, int(start)
 
 
+def last(found: pa.Table) -> dict[str, dict[str, Any]]:
+    """Machine → the last of its fragments."""
+    newest = "SELECT * FROM fragment QUALIFY e = max(e) OVER (PARTITION BY machine)"
+    return {row["machine"]: row for row in over(found, newest)}
+
+
 def over(found: pa.Table, sql: str, **params: object) -> list[dict[str, Any]]:
     """Ask something about fragments already read; they are the table `fragment`."""
     rows: list[dict[str, Any]] = ask(sql, params, fragment=found).to_pylist()
