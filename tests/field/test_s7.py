@@ -47,7 +47,8 @@ def source(port: int, **keys: Any) -> S7Source:
 
 
 def connector(port: int, *tags: str, **keys: Any) -> S7Connector:
-    return S7Connector("press_1", source(port, **keys), tags, SystemClock())
+    spec = source(port, **({"timeout": "5 s"} | keys))
+    return S7Connector("press_1", spec, tags, SystemClock())
 
 
 class Press(S7Server):
@@ -432,13 +433,14 @@ def test_a_damaged_answer_is_unreachable_or_read_never_a_crash(
 
 
 async def read_damaged(plc: S7Server, garbage: bytes, position: int) -> None:
-    """The device's own answer to a read, with some bytes of it overwritten."""
-    async with opened(connector(plc.port, "C5", "DB10.0:int", timeout="50 ms")) as reading:
+    """The device's own answer to a read with some bytes of it overwritten, and then the end."""
+    async with opened(connector(plc.port, "C5", "DB10.0:int")) as reading:
         link = reading._open_link()
         feed = link._reader.feed_data
 
         def damaged(received: bytes) -> None:
             feed(received[:position] + garbage + received[position + len(garbage) :])
+            link._reader.feed_eof()  # where a length is damaged nothing waits for the rest
 
         link._reader.feed_data = damaged  # type: ignore[method-assign]
         try:
