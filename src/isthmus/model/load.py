@@ -49,7 +49,7 @@ def load(folder: Path, kinds: Kinds, env: Mapping[str, str] | None = None) -> Pl
 
 def read(folder: Path, kinds: Kinds, env: Mapping[str, str] | None = None) -> Loaded:
     """The plant, if it has no error, with everything there is to say about it."""
-    texts, unreadable = _texts(folder)
+    texts, unreadable = model_files(folder)
     return read_texts(texts, kinds, os.environ if env is None else env, unreadable)
 
 
@@ -115,7 +115,7 @@ def _told(problems: list[Problem], secrets: set[str]) -> tuple[Problem, ...]:
     return tuple(sorted(safe, key=lambda each: (each.place or nowhere, each.code)))
 
 
-def _texts(folder: Path) -> tuple[dict[str, str], tuple[Problem, ...]]:
+def model_files(folder: Path) -> tuple[dict[str, str], tuple[Problem, ...]]:
     """Every YAML file below `folder`, hidden ones aside, by its name relative to it."""
     texts: dict[str, str] = {}
     problems: list[Problem] = []

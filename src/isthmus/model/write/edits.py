@@ -1,0 +1,241 @@
+"""Edits of a model folder: found in its files, tried, checked; written only when nothing is wrong.
+
+Nothing is written before the whole changed model was read and has no problem it did not have.
+"""
+
+import difflib
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, assert_never
+
+import yaml
+
+from isthmus.base.problem import Problem, ProblemsError
+from isthmus.model.load import Loaded, model_files, read_texts
+from isthmus.model.plant import Kinds
+from isthmus.model.write.text import NotEditableError, append, put
+
+_BOM: Final = "\ufeff"
+
+
+@dataclass(frozen=True)
+class MapField:
+    """A field of a machine type is fed by a tag."""
+
+    machine_type: str
+    field: str
+    """`block.field`."""
+    entry: Mapping[str, Any]
+    """As in the model: `tag`, `unit`, `codes`, `counter`, `scale`, `offset`."""
+
+
+@dataclass(frozen=True)
+class AddMachine:
+    """One more machine in a line."""
+
+    site: str
+    area: str
+    line: str
+    name: str
+    entry: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class AddSource:
+    """One more source of a site."""
+
+    site: str
+    name: str
+    entry: Mapping[str, Any]
+
+
+Edit = MapField | AddMachine | AddSource
+
+
+class EditError(Exception):
+    """It cannot be done; the message says why and what to do."""
+
+
+class ChangedMeanwhileError(EditError):
+    """Somebody else changed a file between the preview and the writing."""
+
+
+@dataclass(frozen=True)
+class Edited:
+    """A changed model that was checked; nothing is written yet."""
+
+    folder: Path
+    before: Mapping[str, str]
+    """File → text; only files that change."""
+    after: Mapping[str, str]
+    loaded: Loaded = field(repr=False)
+    """The whole model as it would be."""
+
+    def diff(self) -> str:
+        """What a person is shown: unified, with three lines around."""
+        parts = []
+        for name, after in self.after.items():
+            before = self.before[name].splitlines(keepends=True)
+            lines = difflib.unified_diff(
+                before, after.splitlines(keepends=True), f"a/{name}", f"b/{name}"
+            )
+            parts += [one if one.endswith("\n") else f"{one}\n" for one in lines]
+        return "".join(parts)
+
+    def write(self) -> None:
+        """Put the files in place; ChangedMeanwhileError, and nothing written, if they changed."""
+        for name, before in self.before.items():
+            if _read(self.folder / name) != before:
+                said = f"{name} was changed since the preview: look at the new one first"
+                raise ChangedMeanwhileError(said)
+        waiting = [(_beside(self.folder / name, text), name) for name, text in self.after.items()]
+        for temporary, name in waiting:
+            temporary.replace(self.folder / name)
+
+
+def edited(
+    folder: Path, edits: Iterable[Edit], kinds: Kinds, env: Mapping[str, str] | None = None
+) -> Edited:
+    """The folder with these edits, checked. Touches no file.
+
+    EditError where a place is not found or not editable; ProblemsError with the problems that
+    the edits would bring.
+    """
+    env = os.environ if env is None else env
+    texts, unreadable = model_files(folder)
+    was = read_texts(texts, kinds, env, unreadable)
+    if was.plant is None:
+        raise EditError("the model has errors already: `isthmus check` shows them; mend them first")
+    changed = dict(texts)
+    for edit in edits:
+        _apply(changed, edit)
+    now = read_texts(changed, kinds, env, unreadable)
+    if new := _new(was.problems, now.problems):
+        raise ProblemsError(new)
+    names = [name for name, text in changed.items() if text != texts[name]]
+    before = {name: _read(folder / name) for name in names}
+    after = {name: _as_written(before[name], changed[name]) for name in names}
+    return Edited(folder, before, after, now)
+
+
+def _new(before: Sequence[Problem], after: Sequence[Problem]) -> list[Problem]:
+    """Places move when lines are added, so problems are told apart by what they say."""
+    known = Counter((one.code, one.address, one.message) for one in before)
+    new = []
+    for one in after:
+        key = (one.code, one.address, one.message)
+        if known[key]:
+            known[key] -= 1
+        else:
+            new.append(one)
+    return new
+
+
+# One edit ------------------------------------------------------------------------------------
+
+
+def _apply(texts: dict[str, str], edit: Edit) -> None:
+    kind, name = ("machine_type", edit.machine_type) if isinstance(edit, MapField) else (
+        "site", edit.site,
+    )  # fmt: skip
+    file, position, data = _declared(texts, kind, name)
+    try:
+        texts[file] = _one(texts[file], position, data, edit)
+    except NotEditableError as error:
+        said = f"{file}: {error}; edit it by hand"
+        raise EditError(said) from error
+
+
+def _one(text: str, position: int, data: Mapping[str, Any], edit: Edit) -> str:
+    match edit:
+        case MapField():
+            block = edit.field.partition(".")[0]
+            if block not in data.get("blocks", []):
+                text = append(text, position, ("blocks",), block)
+            return put(text, position, ("map", edit.field), edit.entry)
+        case AddMachine():
+            path = ("areas", edit.area, "lines", edit.line, "machines")
+            _line_exists(data, edit)
+            _not_there(data, path, edit.name, "machine")
+            return put(text, position, (*path, edit.name), edit.entry)
+        case AddSource():
+            _not_there(data, ("sources",), edit.name, "source")
+            return put(text, position, ("sources", edit.name), edit.entry)
+        case _:
+            assert_never(edit)
+
+
+def _line_exists(data: Mapping[str, Any], edit: AddMachine) -> None:
+    lines = _at(_at(_at(data, "areas"), edit.area), "lines")
+    if edit.line not in lines:
+        there = ", ".join(
+            f"`{edit.site}/{area}/{line}`"
+            for area, one in _at(data, "areas").items()
+            for line in _at(one, "lines")
+        )
+        raise EditError(f"no line `{edit.site}/{edit.area}/{edit.line}`; there are {there}")
+
+
+def _not_there(data: Mapping[str, Any], path: Sequence[str], name: str, what: str) -> None:
+    here: Any = data
+    for step in path:
+        here = _at(here, step)
+    if name in here:
+        raise EditError(f"there is a {what} `{name}` already")
+
+
+def _at(data: Any, step: str) -> Mapping[str, Any]:
+    found = data.get(step) if isinstance(data, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _declared(texts: Mapping[str, str], kind: str, name: str) -> tuple[str, int, dict[str, Any]]:
+    """File, number of the document in it, and its data as plain text values."""
+    for file, text in texts.items():
+        for position, data in enumerate(_plain_documents(text)):
+            if isinstance(data, dict) and next(iter(data), "") == kind and data[kind] == name:
+                return file, position, data
+    raise EditError(f"no {kind.replace('_', ' ')} `{name}` in this model")
+
+
+def _plain_documents(text: str) -> list[Any]:
+    return [_plain(root) for root in yaml.compose_all(text, Loader=yaml.CBaseLoader)]
+
+
+def _plain(node: yaml.Node) -> Any:
+    match node:
+        case yaml.MappingNode():
+            return {_plain(key): _plain(value) for key, value in node.value}
+        case yaml.SequenceNode():
+            return [_plain(one) for one in node.value]
+        case _:
+            return node.value
+
+
+# Files ---------------------------------------------------------------------------------------
+
+
+def _read(file: Path) -> str:
+    return file.read_bytes().decode("utf-8")
+
+
+def _as_written(before: str, after: str) -> str:
+    """Line ends and byte order mark as the file had them."""
+    if "\r\n" in before:
+        after = after.replace("\n", "\r\n")
+    return _BOM + after if before.startswith(_BOM) else after
+
+
+def _beside(file: Path, text: str) -> Path:
+    """The new text in a file of its own, on disk before anything is replaced."""
+    handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    with os.fdopen(handle, "wb") as new:
+        new.write(text.encode("utf-8"))
+        new.flush()
+        os.fsync(new.fileno())
+    Path(name).chmod(file.stat().st_mode & 0o777)
+    return Path(name)

@@ -1,0 +1,45 @@
+"""Values as one line of YAML, quoted only where they would be read as something else."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from isthmus.model.scalars import plain_value
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_](?:[\w./+-]| (?=[\w./+-]))*\Z", re.ASCII)
+_OTHER_READERS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+"""Words that are booleans for programs that read YAML 1.1."""
+_CLOCK: Final = re.compile(r"[\d.:_+-]+\Z")
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Text that is YAML already, such as `!secret sap`."""
+
+    text: str
+
+
+def flow(value: Any) -> str:
+    """`{tag: "ns=2;s=A", codes: {0: stopped}}`."""
+    match value:
+        case Raw(text):
+            return text
+        case Mapping():
+            return "{" + ", ".join(f"{flow(key)}: {flow(one)}" for key, one in value.items()) + "}"
+        case str():
+            return value if _is_plain(value) else json.dumps(value, ensure_ascii=False)
+        case Sequence():
+            return "[" + ", ".join(map(flow, value)) + "]"
+        case _:
+            return json.dumps(value)
+
+
+def _is_plain(text: str) -> bool:
+    return (
+        _PLAIN.match(text) is not None
+        and isinstance(plain_value(text), str)
+        and _CLOCK.match(text) is None
+        and text.lower() not in _OTHER_READERS
+    )
