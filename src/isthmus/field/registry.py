@@ -11,6 +11,7 @@ _PREFIX: Final[Mapping[str, str]] = {
     "opcua": "Opcua",
     "modbus": "Modbus",
     "mqtt": "Mqtt",
+    "sparkplug": "Sparkplug",
     "mtconnect": "Mtconnect",
     "shdr": "Shdr",
     "ethernetip": "EthernetIp",
