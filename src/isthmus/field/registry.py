@@ -15,9 +15,12 @@ _PREFIX: Final[Mapping[str, str]] = {
     "mtconnect": "Mtconnect",
     "shdr": "Shdr",
     "ethernetip": "EthernetIp",
+    "ads": "Ads",
     "s7": "S7",
     "sql": "Sql",
+    "files": "Files",
     "http": "Http",
+    "webhook": "Webhook",
 }
 """Kind, which is also the module in `connectors/` → what its two classes are called:
 `OpcuaSource` (the spec, needs no driver) and `OpcuaConnector`."""
