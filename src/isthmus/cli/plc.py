@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from isthmus.base.problem import Problem, ProblemsError
 from isthmus.field.plc.generate import Choice, Generated, generate
@@ -20,7 +19,9 @@ TargetName = Literal["siemens", "codesys", "rockwell", "plcopen", "opcua-nodeset
 
 
 def plc(
-    block: Annotated[list[str], typer.Argument(help="Blocks of the model; all go into one.")],
+    block: Annotated[
+        list[str], typer.Argument(help="Blocks of the model, in the order they shall have.")
+    ],
     *,
     target: Annotated[TargetName, typer.Option(help="What it is for.")],
     out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the files.")],
@@ -71,7 +72,7 @@ def plc(
         _refuse(refused, output)
         raise typer.Exit(1) from None
     except OSError as failed:
-        Console(stderr=True, highlight=False).print(f"{out}: {failed.strerror}", markup=False)
+        typer.echo(f"{out}: {failed.strerror}. Name another folder with `--out`.", err=True)
         raise typer.Exit(1) from None
     _say(made, written, output)
 

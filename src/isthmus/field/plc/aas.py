@@ -4,6 +4,7 @@ Every block is a collection, every field a property; what they mean stands in co
 (IEC 61360), in every language the model has.
 """
 
+import base64
 import json
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -12,7 +13,7 @@ from typing import Any, Final
 from isthmus.field.plc.iec import enumerations
 from isthmus.field.plc.layout import Layout, Member, Scalar, number_text, unit_text
 from isthmus.field.plc.names import NameRules
-from isthmus.field.plc.target import File, Request, Target
+from isthmus.field.plc.target import File, Given, ReadBack, Request, Target
 from isthmus.model.spec.words import Texts
 
 Json = dict[str, Any]
@@ -189,6 +190,18 @@ def _value_id(request: Request, member: Member, value: str) -> str:
     return _id(request, "code_system", member.enumeration, value)
 
 
+def _read_back(request: Request) -> tuple[ReadBack, ...]:
+    """The values of the submodel, as every AAS server gives them (`/submodels/…/$value`)."""
+    own = _id(request, "submodel", request.settings.instance)
+    encoded = base64.urlsafe_b64encode(own.encode()).decode().rstrip("=")
+    tags = request.tags(
+        lambda one, member: f"submodels/{{submodel}}/$value#$.{request.path(one, member)}"
+    )
+    params = {"submodel": Given(encoded, "Id of the machine's submodel, base64url-encoded.")}
+    remark = "From a server of Asset Administration Shells; `url` of the source is its API."
+    return (ReadBack("http", tags, params, names=True, remark=remark),)
+
+
 TARGET: Final = Target(
     title="Asset Administration Shell",
     rules=NameRules(
@@ -200,4 +213,5 @@ TARGET: Final = Target(
         shortest=2,
     ),
     files=_files,
+    read_back=_read_back,
 )

@@ -47,14 +47,13 @@ def generate(plant: Plant, choice: Choice) -> Generated:
         raise ProblemsError(problems)
     request = Request(layouts, choice.settings, target.prefix, names)
     files = target.files(request)
-    return Generated((*files, *_mapping(request, choice, target)), tuple(problems))
+    return Generated((*files, _mapping(request, choice, target)), tuple(problems))
 
 
-def _mapping(request: Request, choice: Choice, target: Target) -> Iterator[File]:
-    if target.read_back is not None:
-        name = choice.machine_type or f"plc-{choice.target}"
-        reads = target.read_back(request)
-        yield File("mapping.yaml", document(request, reads, name, target.title))
+def _mapping(request: Request, choice: Choice, target: Target) -> File:
+    name = choice.machine_type or f"plc-{choice.target}"
+    text = document(request, target.read_back(request), name, target.title)
+    return File("mapping.yaml", text)
 
 
 def _layouts(plant: Plant, choice: Choice) -> tuple[tuple[Layout, ...], list[Problem]]:
@@ -137,7 +136,12 @@ def _wanted(
         for member in one.members:
             key = f"{one.block}.{member.field}"
             chosen = choice.renames.get(key)
-            yield key, f"blocks.{key}", member.field if chosen is None else chosen, chosen is not None
+            yield (
+                key,
+                f"blocks.{key}",
+                member.field if chosen is None else chosen,
+                chosen is not None,
+            )
     if target.named_values:
         values = {
             f"{VALUES}{member.enumeration}.{value.name}": (member.enumeration, value.name)

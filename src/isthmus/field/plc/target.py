@@ -117,8 +117,7 @@ class Target:
     title: str
     rules: NameRules
     files: Callable[[Request], tuple[File, ...]]
-    read_back: Callable[[Request], tuple[ReadBack, ...]] | None = None
-    """None: it holds no values that could be read."""
+    read_back: Callable[[Request], tuple[ReadBack, ...]]
     prefix: str = ""
     """Of the names of types."""
     longest_text: int = 100_000
