@@ -16,7 +16,7 @@ Query = Callable[[str, Mapping[str, object] | None], pa.Table]
 
 @dataclass(frozen=True)
 class Counts:
-    """Samples by what became of them; `received = stored + quarantined + unmapped` is the proof."""
+    """Samples by what became of them: stored, quarantined, unmapped or thinned, and nothing else."""
 
     received: int = 0
     good: int = 0
@@ -26,18 +26,23 @@ class Counts:
     quarantined: int = 0
     late: int = 0
     shaped: int = 0
+    thinned: int = 0
     stored: int = 0
 
     @property
     def difference(self) -> int:
         """What was received and is nowhere; negative: more is there than was received."""
-        return self.received - self.stored - self.quarantined - self.unmapped
+        return self.received - self.stored - self._aside
 
     @property
     def holds(self) -> bool:
         """Whether all of it is accounted for, at each stage."""
-        shaped = self.received - self.quarantined - self.unmapped
-        return shaped == self.shaped == self.stored
+        return self.received - self._aside == self.shaped == self.stored
+
+    @property
+    def _aside(self) -> int:
+        """What was received and belongs into no table, each for a reason of its own."""
+        return self.quarantined + self.unmapped + self.thinned
 
 
 COUNTS: Final = tuple(Counts.__annotations__)

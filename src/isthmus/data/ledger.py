@@ -4,8 +4,8 @@ from isthmus.base.problem import Problem
 from isthmus.data.lake import Lake
 
 _UNACCOUNTED = """
-SELECT source, tag, hour, received, shaped, quarantined, unmapped FROM ledger
-WHERE received <> shaped + quarantined + unmapped ORDER BY hour, source, tag
+SELECT source, tag, hour, received, shaped, quarantined, unmapped, thinned FROM ledger
+WHERE received <> shaped + quarantined + unmapped + thinned ORDER BY hour, source, tag
 """
 _UNSTORED = """
 SELECT source, hour, sum(shaped)::BIGINT AS shaped, sum(stored)::BIGINT AS stored FROM ledger
@@ -28,7 +28,7 @@ def _accounted(lake: Lake) -> list[Problem]:
             f"sources.{row['source']}",
             f"{row['received']} samples of `{row['tag']}` came in the hour of {row['hour']}, but"
             f" {row['shaped']} shaped + {row['quarantined']} quarantined + {row['unmapped']}"
-            " unmapped",
+            f" unmapped + {row['thinned']} thinned",
         )
         for row in lake.query(_UNACCOUNTED).to_pylist()
     ]

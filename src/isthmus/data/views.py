@@ -20,11 +20,11 @@ WITH stored AS (
     SELECT site, source, hour, sum(shaped)::BIGINT AS samples FROM ledger_count GROUP BY ALL
 )
 SELECT source, site, tag, hour, received, good, uncertain, bad, unmapped, quarantined, late,
-    shaped, shaped AS stored
+    shaped, thinned, shaped AS stored
 FROM ledger_count
 UNION ALL
 -- What is stored too much or too little cannot be told to a tag: it stands on a row of its own.
-SELECT source, coalesce(site, '') AS site, '' AS tag, hour, 0, 0, 0, 0, 0, 0, 0, 0,
+SELECT source, coalesce(site, '') AS site, '' AS tag, hour, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     coalesce(stored.samples, 0) - coalesce(counted.samples, 0)
 FROM stored FULL JOIN counted USING (source, hour)
 WHERE coalesce(stored.samples, 0) <> coalesce(counted.samples, 0)
@@ -40,7 +40,7 @@ LEDGER_COUNT: Final = pa.schema(
             (name, pa.int64())
             for name in (
                 "received", "good", "uncertain", "bad", "unmapped", "quarantined", "late",
-                "shaped",
+                "shaped", "thinned",
             )
         ],
         ("site", pa.string()),

@@ -30,12 +30,13 @@ _STREAMS: Final[tuple[Stream, ...]] = ("raw", "rows")
 _Parcel = tuple[str, bytes]
 """Name and payload."""
 _COUNT_SQL: Final = """
-INSERT INTO count VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO count VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (hour, source, tag) DO UPDATE SET
     received = received + excluded.received, good = good + excluded.good,
     uncertain = uncertain + excluded.uncertain, bad = bad + excluded.bad,
     unmapped = unmapped + excluded.unmapped, quarantined = quarantined + excluded.quarantined,
-    late = late + excluded.late, shaped = shaped + excluded.shaped
+    late = late + excluded.late, shaped = shaped + excluded.shaped,
+    thinned = thinned + excluded.thinned
 """
 _ALIVE_SQL: Final = """
 INSERT INTO alive VALUES (?, ?) ON CONFLICT (source) DO UPDATE SET at = max(at, excluded.at)
@@ -395,7 +396,7 @@ def _add_counts(db: sqlite3.Connection, counts: Sequence[Count]) -> None:
         [
             (
                 one.hour, one.source, one.tag, one.received, one.good, one.uncertain, one.bad,
-                one.unmapped, one.quarantined, one.late, one.shaped,
+                one.unmapped, one.quarantined, one.late, one.shaped, one.thinned,
             )
             for one in counts
         ],

@@ -112,8 +112,9 @@ class LogView:
         self, start: Micros, end: Micros
     ) -> list[tuple[str, str, int, *tuple[int, ...]]]:
         """As `counts`, as plain tuples: a month of tags is half a million of them."""
+        thinned = "thinned" if "thinned" in count_columns(self._db) else "0"
         return self._db.execute(
-            f"SELECT source, tag, hour, {_COUNTS} FROM count"
+            f"SELECT source, tag, hour, {_COUNTS}, {thinned} FROM count"
             " WHERE hour >= ? AND hour < ? ORDER BY hour, source, tag",
             (start, end),
         ).fetchall()
@@ -253,6 +254,11 @@ def read_site(db: sqlite3.Connection, file: Path) -> str:
             " Start it with the version that wrote it."
         )
     return str(meta["site"])
+
+
+def count_columns(db: sqlite3.Connection) -> set[str]:
+    """A log that an earlier version wrote, and nobody has opened since, lacks some."""
+    return {name for _, name, *_ in db.execute("PRAGMA table_info(count)")}
 
 
 def damaged(file: Path, what: str) -> DamagedError:

@@ -94,7 +94,9 @@ class Count:
     quarantined: int = 0
     late: int = 0
     shaped: int = 0
-    """Samples that went into rows; `received = shaped + quarantined + unmapped` always."""
+    """Samples that went into rows; `received = shaped + quarantined + unmapped + thinned`."""
+    thinned: int = 0
+    """Samples that the model says need not be kept: dead-bands, rates, inputs of rules."""
 
 
 @dataclass(frozen=True)

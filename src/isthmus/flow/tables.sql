@@ -34,7 +34,7 @@ CREATE TABLE count (
     hour INTEGER NOT NULL, source TEXT NOT NULL, tag TEXT NOT NULL,
     received INTEGER NOT NULL, good INTEGER NOT NULL, uncertain INTEGER NOT NULL,
     bad INTEGER NOT NULL, unmapped INTEGER NOT NULL, quarantined INTEGER NOT NULL,
-    late INTEGER NOT NULL, shaped INTEGER NOT NULL,
+    late INTEGER NOT NULL, shaped INTEGER NOT NULL, thinned INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (hour, source, tag)
 ) WITHOUT ROWID;
 

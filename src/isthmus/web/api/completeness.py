@@ -26,7 +26,7 @@ Source = Annotated[str, Query(max_length=100, description="Only this source.", e
 
 
 class CountsOut(BaseModel):
-    """Samples by what became of them; `received = stored + quarantined + unmapped`."""
+    """Samples by what became of them; `received = stored + quarantined + unmapped + thinned`."""
 
     received: int = Field(examples=[3600])
     good: int
@@ -36,6 +36,7 @@ class CountsOut(BaseModel):
     quarantined: int
     late: int
     shaped: int = Field(description="Went into rows.")
+    thinned: int = Field(description="Not kept, as the model says: dead-bands, rates, rules.")
     stored: int = Field(description="Are in the tables or on the way into them.", examples=[3600])
 
 
