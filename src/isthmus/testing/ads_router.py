@@ -20,6 +20,7 @@ from isthmus.testing.tcp_proxy import LOOPBACK
 _READ, _WRITE, _STATE, _CONTROL, _ADD, _DELETE, _NOTE, _READ_WRITE = 2, 3, 4, 5, 6, 7, 8, 9
 _HANDLE, _VALUE, _RELEASE, _VERSION, _INFO = 0xF003, 0xF005, 0xF006, 0xF008, 0xF009
 _UPLOAD, _TYPES, _UPLOAD_INFO, _SUM_READ, _SUM_READ_WRITE = 0xF00B, 0xF00E, 0xF00F, 0xF080, 0xF082
+_MEMORY, _APART = 0x4040, 0x10000
 _ASKS: Final = {_HANDLE, _INFO, _SUM_READ, _SUM_READ_WRITE}
 """Groups whose read-write only asks."""
 
@@ -112,6 +113,8 @@ class AdsRouter:
         self.requests: list[Request] = []
         self.connections = 0
         self.handles: dict[int, str] = {}
+        self._placed: list[str] = []
+        """Symbols by their place in memory."""
         self._next_handle = 0x100
         self._notifications: dict[int, _Notification] = {}
         self._address = bytes(int(part) for part in net_id.split("."))
@@ -249,6 +252,8 @@ class AdsRouter:
     def _read(self, group: int, offset: int, length: int) -> bytes:
         if group == _VALUE:
             return self._value(offset)[:length]
+        if group == _MEMORY and offset // _APART < len(self._placed):
+            return self._packed(*self._find(self._placed[offset // _APART]))[:length]
         if group == _VERSION and self.version is not None:
             return bytes([self.version])
         tables = {_UPLOAD: self._symbol_table, _TYPES: self._type_table}
@@ -360,7 +365,10 @@ class AdsRouter:
     def _entry(self, name: str, kind: str) -> bytes:
         texts = _texts(name, kind, "")
         lengths = struct.pack("<HHH", len(name), len(kind), 0)
-        numbers = (0x4040, 0, self._size(kind), self._ads_type(kind), 0)
+        if name not in self._placed:
+            self._placed.append(name)
+        offset = self._placed.index(name) * _APART
+        numbers = (_MEMORY, offset, self._size(kind), self._ads_type(kind), 0)
         return struct.pack("<IIIIII", 30 + len(texts), *numbers) + lengths + texts
 
     def _type_table(self) -> Iterator[bytes]:

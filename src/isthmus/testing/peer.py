@@ -54,14 +54,14 @@ class Peer:
     ) -> None:
         self._end()
 
-    def tell(self, **command: Any) -> None:
-        """Returns once the peer has done it."""
+    def tell(self, **command: Any) -> str:
+        """Returns once the peer has done it, with what it says behind `done`."""
         stdin = self._process.stdin
         if stdin is None:
             raise RuntimeError("the peer has no stdin")
         stdin.write(json.dumps(command) + "\n")
         stdin.flush()
-        self._wait_for("done", ANSWERS_WITHIN)
+        return self._wait_for("done", ANSWERS_WITHIN)
 
     def _collect(self) -> None:
         for line in self._process.stdout or ():

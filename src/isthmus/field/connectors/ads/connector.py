@@ -21,7 +21,8 @@ from isthmus.flow.parcel import GOOD, UNCERTAIN_LAST_USABLE
 
 _LONGEST_WAIT: Final = 1.0
 _WATCH: Final = 1.0
-"""Seconds between two looks at state and symbol version; they also find a dead link."""
+"""Seconds between two looks at state and symbol version, which also find a dead link; fewer where
+`timeout` is less."""
 _ASK_AGAIN: Final = 10.0
 """Seconds after which symbols that do not exist are looked for again."""
 _MOST_PENDING: Final = 100_000
@@ -57,6 +58,7 @@ class AdsConnector(Connector[AdsSource]):
         self._told: dict[str, Converted] = {}
         """What was last passed on, per tag."""
         self._running = True
+        self._watch = min(_WATCH, spec.timeout)
         self._version: int | None = None
         self._looked = self._subscribed = self._polled = 0.0
         self._samples = Samples()
@@ -225,7 +227,7 @@ class AdsConnector(Connector[AdsSource]):
 
     async def _wait(self) -> None:
         """Until a value comes, or something is due."""
-        due = self._looked + _WATCH
+        due = self._looked + self._watch
         if self._asked:
             due = min(due, self._polled + self.spec.interval)
         seconds = min(max(due - time.monotonic(), 0.0), _LONGEST_WAIT)
@@ -237,7 +239,7 @@ class AdsConnector(Connector[AdsSource]):
 
     async def _look_after(self) -> None:
         now = time.monotonic()
-        if now - self._looked >= _WATCH:
+        if now - self._looked >= self._watch:
             await self._look()
         if self._asked and now - self._polled >= self.spec.interval:
             self._polled = now

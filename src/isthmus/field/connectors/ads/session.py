@@ -167,6 +167,8 @@ class Session:
         if error.code not in _NO_SUMS:
             raise self._unreachable(str(error)) from error
         self._sums = False
+        # A controller so small has hardly a queue for requests: one after the other.
+        self._turns = asyncio.Semaphore(1)
 
     # Requests ----------------------------------------------------------------------------------
 
