@@ -7,6 +7,7 @@ import pytest
 from isthmus.field.connectors.mqtt import MqttSource
 from isthmus.field.connectors.mtconnect import MtconnectSource
 from isthmus.field.connectors.shdr import ShdrSource
+from isthmus.field.connectors.sparkplug import SparkplugSource
 from isthmus.field.mqtt.tls import Tls
 from isthmus.model.spec.site import SourceSpec
 from isthmus.model.spec.words import Spec
@@ -19,6 +20,8 @@ PAGES = Path(__file__).parents[2] / "docs" / "reference" / "connectors"
     [
         ("mqtt", MqttSource),
         ("mqtt", Tls),
+        ("sparkplug", SparkplugSource),
+        ("sparkplug", Tls),
         ("mtconnect", MtconnectSource),
         ("shdr", ShdrSource),
     ],
