@@ -67,6 +67,8 @@ class Connector(ABC, Generic[SpecT]):
     Spec: ClassVar[type[SourceSpec]]
     polled: ClassVar[bool] = False
     """True: the runtime calls `read()` at the pace of `spec.interval`. False: `read()` waits."""
+    browses_at_once: ClassVar[int] = 1
+    """How many `browse()` may run side by side; the one exception to never two at once."""
 
     def __init__(self, name: str, spec: SpecT, tags: Sequence[str], clock: Clock) -> None:
         self.name = name

@@ -70,12 +70,12 @@ async def probe(
     source: Source, plant: Plant, clock: Clock, seconds: float, factory: Factory | None = None
 ) -> Probed:
     """Open the source, read for so many wall seconds, close it."""
-    connector = factory() if factory is not None else _registered(source, clock)
+    connector = factory() if factory is not None else registered(source, clock)
     tables: list[pa.Table] = []
     trouble = ""
     began = asyncio.get_running_loop().time()
     try:
-        await _listen(connector, seconds, tables)
+        await listen(connector, seconds, tables)
     except Unreachable as error:
         trouble = _said(error, "Is the device on and on this network? Are host and port right?")
     except Refused as error:
@@ -98,12 +98,12 @@ def _said(error: Exception, advice: str) -> str:
     return f"{said}." if "?" in said else f"{said}. {advice}"
 
 
-def _registered(source: Source, clock: Clock) -> AnyConnector:
+def registered(source: Source, clock: Clock) -> AnyConnector:
     spec = source.spec.for_probe()
     return connector_of(spec.kind)(source.name, spec, source.tags, clock)
 
 
-async def _listen(connector: AnyConnector, seconds: float, tables: list[pa.Table]) -> None:
+async def listen(connector: AnyConnector, seconds: float, tables: list[pa.Table]) -> None:
     """Fill `tables`, so that what came before a failure is shown, too."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(OPEN_SECONDS):

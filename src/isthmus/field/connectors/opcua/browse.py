@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from asyncua import ua
 from asyncua.client.client import Client
@@ -15,6 +16,9 @@ PAGE: Final = 200
 """References per answer; the server keeps the rest behind a continuation point."""
 
 _CLASSES: Final = ua.NodeClass.Object | ua.NodeClass.Variable
+_UNECE: Final = "http://www.opcfoundation.org/UA/units/un/cefact"
+_NAMESPACES: Final[WeakKeyDictionary[Client, tuple[str, ...]]] = WeakKeyDictionary()
+"""Asked once per session, not once per folder."""
 _PROPERTY: Final = ua.NodeId(ua.Int32(ObjectIds.HasProperty))
 
 
@@ -24,9 +28,12 @@ async def children(client: Client, parent: str, paths: dict[str, str]) -> AsyncI
     `paths` remembers where each node that was handed out stands.
     """
     node = ua.NodeId.from_string(parent) if parent else ua.NodeId(ua.Int32(ObjectIds.ObjectsFolder))
+    if client not in _NAMESPACES:
+        _NAMESPACES[client] = tuple(await client.get_namespace_array())
+    uris = _NAMESPACES[client]
     async for page in _pages(client.uaclient.session, _downwards(node)):
         wanted = [reference for reference in page if reference.ReferenceTypeId != _PROPERTY]
-        for child in await _described(client.uaclient.session, wanted, paths.get(parent, "")):
+        for child in await _described(client.uaclient.session, wanted, paths.get(parent, ""), uris):
             paths[child.tag] = child.path
             yield child
 
@@ -62,7 +69,10 @@ def _downwards(node: ua.NodeId) -> ua.BrowseDescription:
 
 
 async def _described(
-    session: UaSession, references: Sequence[ua.ReferenceDescription], above: str
+    session: UaSession,
+    references: Sequence[ua.ReferenceDescription],
+    above: str,
+    uris: Sequence[str],
 ) -> list[Node]:
     """The references as nodes; types, units and children of a whole page in a few requests."""
     nodes = [reference.NodeId for reference in references]
@@ -71,15 +81,22 @@ async def _described(
     ]
     types = dict(zip(variables, await _types(session, variables), strict=True))
     units = dict(zip(variables, await _units(session, variables), strict=True))
+    texts = await _attributes(session, variables, AttributeIds.Description)
+    comments = {node: text.Text or "" for node, text in zip(variables, texts, strict=True) if text}
     parents = await _with_children(session, nodes)
+    nothing = ua.EUInformation()
     return [
         Node(
             tag=reference.NodeId.to_string(),
             name=reference.DisplayName.Text or reference.BrowseName.Name,
             path=f"{above}/{reference.BrowseName.Name}",
             type=types.get(reference.NodeId, ""),
-            unit=units.get(reference.NodeId, ""),
+            unit=units.get(reference.NodeId, nothing).DisplayName.Text or "",
             has_children=reference.NodeId in parents,
+            description=comments.get(reference.NodeId, ""),
+            unit_code=_unece(units.get(reference.NodeId, nothing)),
+            defined_by=_uri(uris, reference.BrowseName.NamespaceIndex),
+            type_definition=_definition(uris, reference.TypeDefinition),
         )
         for reference in references
     ]
@@ -100,8 +117,8 @@ async def _types(session: UaSession, variables: Sequence[ua.NodeId]) -> list[str
     ]
 
 
-async def _units(session: UaSession, variables: Sequence[ua.NodeId]) -> list[str]:
-    """What the `EngineeringUnits` property of each variable shows; empty without one."""
+async def _units(session: UaSession, variables: Sequence[ua.NodeId]) -> list[ua.EUInformation]:
+    """The `EngineeringUnits` property of each variable; an empty one without."""
     if not variables:
         return []
     answers = await session.translate_browsepaths_to_nodeids(
@@ -110,11 +127,28 @@ async def _units(session: UaSession, variables: Sequence[ua.NodeId]) -> list[str
     found = [answer.Targets[0].TargetId if answer.Targets else None for answer in answers]
     there = [node for node in found if node is not None]
     values = iter(await _attributes(session, there, AttributeIds.Value))
-    return [_unit(next(values)) if node is not None else "" for node in found]
+    return [_unit(next(values) if node is not None else None) for node in found]
 
 
-def _unit(value: Any) -> str:
-    return (value.DisplayName.Text or "") if isinstance(value, ua.EUInformation) else ""
+def _unit(value: Any) -> ua.EUInformation:
+    return value if isinstance(value, ua.EUInformation) else ua.EUInformation()
+
+
+def _unece(unit: ua.EUInformation) -> str:
+    """The common code (`CEL`), whose characters are the bytes of the number, highest first."""
+    if unit.NamespaceUri != _UNECE or unit.UnitId <= 0:
+        return ""
+    code = unit.UnitId.to_bytes(4, "big").lstrip(b"\0")
+    return code.decode("ascii") if code.isascii() else ""
+
+
+def _uri(uris: Sequence[str], index: int) -> str:
+    return uris[index] if 0 < index < len(uris) else ""
+
+
+def _definition(uris: Sequence[str], node: ua.NodeId) -> str:
+    uri = _uri(uris, node.NamespaceIndex)
+    return f"nsu={uri};i={node.Identifier}" if uri and isinstance(node.Identifier, int) else ""
 
 
 async def _with_children(session: UaSession, nodes: Sequence[ua.NodeId]) -> set[ua.NodeId]:
