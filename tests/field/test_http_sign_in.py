@@ -1,6 +1,5 @@
 """Who we say we are to a REST interface, over what, and that no secret is ever shown."""
 
-import datetime as dt
 import ssl
 from base64 import b64encode
 from collections.abc import Callable
@@ -8,14 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from isthmus.base.clock import SystemClock
 from isthmus.field.connector import Refused, Unreachable
 from isthmus.field.connectors.http import HttpConnector, HttpSource
+from isthmus.testing.certificates import make_authority
 from isthmus.testing.connector_suite import opened, read_once
 from isthmus.testing.rest_server import Request, Response, RestServer
 
@@ -187,53 +183,10 @@ async def test_a_secret_goes_to_no_other_host() -> None:
 
 @pytest.fixture(scope="module")
 def plant_ca(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
-    """An authority of the plant's own, and a server it vouches for."""
-    folder = tmp_path_factory.mktemp("ca")
-    authority, server = (
-        ec.generate_private_key(ec.SECP256R1()),
-        ec.generate_private_key(ec.SECP256R1()),
-    )
-    root = certificate("Plant CA", authority, authority, ca=True)
-    leaf = certificate("localhost", server, authority, ca=False)
-    pem = serialization.Encoding.PEM
-    (folder / "ca.pem").write_bytes(root.public_bytes(pem))
-    (folder / "server.pem").write_bytes(
-        leaf.public_bytes(pem)
-        + server.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    ca, server = make_authority(tmp_path_factory.mktemp("ca"))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(folder / "server.pem")
-    return folder / "ca.pem", context
-
-
-def certificate(
-    name: str, key: ec.EllipticCurvePrivateKey, by: ec.EllipticCurvePrivateKey, *, ca: bool
-) -> x509.Certificate:
-    now = dt.datetime.now(dt.UTC)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Plant CA")])
-    usage = x509.KeyUsage(
-        digital_signature=True, key_cert_sign=ca, crl_sign=ca, content_commitment=False,
-        key_encipherment=False, data_encipherment=False, key_agreement=False,
-        encipher_only=False, decipher_only=False,
-    )  # fmt: skip
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        .add_extension(usage, critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key()), critical=False
-        )
-        .sign(by, hashes.SHA256())
-    )
+    context.load_cert_chain(server)
+    return ca, context
 
 
 async def test_an_authority_of_ones_own_is_trusted_when_declared(

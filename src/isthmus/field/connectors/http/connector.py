@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import pyarrow as pa
@@ -112,14 +112,10 @@ class HttpConnector(Connector[HttpSource]):
     # Tags --------------------------------------------------------------------------------------
 
     def _with_defaults(self, address: Address) -> Address:
-        time = address.time
-        if time is None and self.spec.time is not None:
-            time = json_path(self.spec.time)
-        return Address(
-            endpoint=address.endpoint,
-            value=address.value,
-            rows=address.rows,
-            time=time,
+        default = json_path(self.spec.time) if self.spec.time is not None else None
+        return replace(
+            address,
+            time=address.time or default,
             time_format=address.time_format or self.spec.time_format,
         )
 
