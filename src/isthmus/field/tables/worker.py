@@ -49,6 +49,8 @@ class Worker:
 
     async def ended(self, seconds: float) -> bool:
         """Whether the last call ends within so many seconds."""
+        if self._ended.is_set():
+            return True
         try:
             await asyncio.wait_for(self._ended.wait(), seconds)
         except TimeoutError:
