@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from isthmus.base.clock import parse_time
 from isthmus.field.connectors.mqtt import MqttSource
 from isthmus.field.connectors.mqtt.address import is_covered, parse_address, topic_matches
-from isthmus.field.connectors.mqtt.payload import Reading, Subscribed, read_time, readings
+from isthmus.field.connectors.mqtt.payload import Subscribed, readings
 from isthmus.field.json_path import json_path
+from isthmus.field.json_samples import Reading, read_time
 from isthmus.field.samples import Samples
 from isthmus.field.values import BAD_DECODING, BAD_NO_DATA, add_value
 from isthmus.flow.parcel import GOOD, UNCERTAIN
