@@ -149,6 +149,34 @@ async def test_after_a_restart_counts_go_on_and_the_time_between_is_a_gap(tmp_pa
             assert gap.reason == "stopped"
 
 
+async def test_a_source_removed_while_the_platform_was_down_is_not_missing(tmp_path):
+    async with boxes("a", "b") as found:
+        both = ports(found)
+        async with running(write_model(tmp_path / "model", both), tmp_path / "data") as platform:
+            await until(lambda: len(produced(platform)) == 2)
+        model = write_model(tmp_path / "model", {"a": both["a"]})
+        async with running(model, tmp_path / "data") as platform:
+            gaps = {gap.source: gap for gap in platform.logs["plant"].gaps(0, 2**62)}
+            assert gaps["b"].reason == "removed"
+            assert gaps["b"].end is not None
+            assert "the platform was stopped" in gaps["b"].detail
+
+
+async def test_a_lost_source_that_apply_removes_is_not_missing(tmp_path):
+    async with boxes("a", "b") as found:
+        both = ports(found)
+        model = write_model(tmp_path / "model", both)
+        async with running(model, tmp_path / "data") as platform:
+            await until(lambda: len(produced(platform)) == 2)
+            await found["b"].__aexit__(None, None, None)
+            await until(lambda: platform.source_states()["b"].what == "lost")
+            await platform.apply(write_model(tmp_path / "model", {"a": both["a"]}))
+            (gap,) = platform.logs["plant"].gaps(0, 2**62)
+            assert (gap.source, gap.reason) == ("b", "removed")
+            assert gap.end is not None
+            assert "b" not in platform.health()["sources"]
+
+
 async def test_stopping_waits_for_upkeep_under_way(tmp_path):
     async with boxes("a") as found:
         model = write_model(tmp_path / "model", ports(found))

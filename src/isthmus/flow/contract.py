@@ -1,6 +1,6 @@
 """The contract of a site's log; `SqliteLog` keeps it, and so must every other."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -22,7 +22,7 @@ class Gap:
     end: Micros | None
     """None while it lasts."""
     reason: str
-    """`lost`, `stopped` (platform was down), `sequence` (source skipped), `disk_full`, …"""
+    """`lost`, `stopped` (platform was down), `sequence` (source skipped), `disk_full`, `removed` (from the model), …"""
     detail: str = ""
 
 
@@ -137,6 +137,13 @@ class Log(Protocol):
         """At start: a gap `stopped` for each source that was connected, from its last alive time.
 
         `unknown(source, at)` gives the rows that say *unknown*, written in the same transaction.
+        """
+        ...
+
+    def retire(self, known: Collection[str], *, now: Micros) -> list[Gap]:
+        """Nothing is expected any more of sources that are not `known`: their gaps end.
+
+        Such a gap gets the reason `removed`; its detail still says why it began.
         """
         ...
 

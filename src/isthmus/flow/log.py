@@ -4,7 +4,7 @@ import json
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -190,6 +190,24 @@ class SqliteLog(LogReader):
                 )
                 for source, at in alive.items()
             ]
+
+    def retire(self, known: Collection[str], *, now: Micros) -> list[Gap]:
+        with self.view() as view:
+            running = [gap for gap in view.running_gaps() if gap.source not in known]
+        gone = [
+            Gap(
+                gap.id, gap.source, gap.start, max(gap.start, now), "removed",
+                f"the source is not in the model any more; before: {gap.detail or gap.reason}",
+            )
+            for gap in running
+        ]  # fmt: skip
+        if gone:
+            with self._transaction() as db:
+                db.executemany(
+                    'UPDATE gap SET "end" = ?, reason = ?, detail = ?, recorded = ? WHERE id = ?',
+                    [(gap.end, gap.reason, gap.detail, now, gap.id) for gap in gone],
+                )
+        return gone
 
     def _open_gap(self, db: sqlite3.Connection, gap: Gap, rows: list[_Parcel], now: Micros) -> Gap:
         found = db.execute(

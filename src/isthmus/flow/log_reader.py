@@ -97,11 +97,11 @@ class LogView:
         )
         return [Gap(*row) for row in found]
 
-    def open_gaps(self, source: str) -> list[Gap]:
+    def running_gaps(self) -> list[Gap]:
+        """Of all sources: those that have no end yet."""
         found = self._db.execute(
             'SELECT id, source, start, "end", reason, detail FROM gap'
-            ' WHERE source = ? AND "end" IS NULL ORDER BY start',
-            (source,),
+            ' WHERE "end" IS NULL ORDER BY start, source'
         )
         return [Gap(*row) for row in found]
 

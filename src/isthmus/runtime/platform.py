@@ -164,10 +164,16 @@ class EmbeddedPlatform:
         # After `verify`: a log that was restored must get its new epoch before it takes rows.
         for one in self.logs.values():
             one.recover(now, self._unknown)
+        self._retire(now)
         self.lake = Lake(self.settings.lake, self.logs, self._plant)
         self._define(now)
         folder = self.settings.lake / OEE_FACT.name
         self.facts = FactKeeper(self.lake, OEE_FACT, self._plant, folder)
+
+    def _retire(self, now: Micros) -> None:
+        """A source that was taken out of the model is not missing."""
+        for site, one in self.logs.items():
+            one.retire({s.name for s in self._plant.sources.values() if s.site == site}, now=now)
 
     def _define(self, now: Micros) -> None:
         for name, table in dimensions(self._plant, now).items():
@@ -309,6 +315,9 @@ class EmbeddedPlatform:
             renewed = self._changed_systems(after)
             await self._stop([self._systems.pop(n) for n in renewed if n in self._systems])
             await asyncio.to_thread(self._turn_to, after)
+            for name in touched - set(after.sources):
+                self._source_events.pop(name, None)
+                self._troubles.pop(name, None)
             for name in after.sources:
                 if name not in self._sources:
                     self._start_source(name)
@@ -330,5 +339,6 @@ class EmbeddedPlatform:
         self.lake.adopt(after)
         self.writer.adopt(after)
         now = self.clock.now()
+        self._retire(now)
         self._define(now)
         self.facts.adopt(after, now)

@@ -138,6 +138,17 @@ class LogContract(ABC):
         (found,) = log.gaps(T0, T0 + HOUR)
         assert (found.start, found.end, found.reason) == (T0, T0 + SECOND, "lost")
 
+    def test_gaps_of_removed_sources_end_and_say_so(self, log: Log) -> None:
+        log.open_gap("im07", "lost", "no answer", start=T0, now=T0)
+        log.open_gap("im08", "stopped", "the platform was stopped", start=T0, now=T0)
+        (gone,) = log.retire({"im07"}, now=T0 + HOUR)
+        assert (gone.source, gone.end, gone.reason) == ("im08", T0 + HOUR, "removed")
+        assert gone.detail.endswith("before: the platform was stopped")
+        assert [(gap.source, gap.end) for gap in log.gaps(T0, 2 * T0)] == [
+            ("im07", None), ("im08", T0 + HOUR),
+        ]  # fmt: skip
+        assert log.retire({"im07"}, now=T0 + 2 * HOUR) == []
+
     def test_gaps_are_found_by_the_time_they_cover(self, log: Log) -> None:
         log.open_gap("im07", "lost", "", start=T0, now=T0)
         log.close_gap("im07", end=T0 + HOUR, now=T0)

@@ -107,6 +107,10 @@ TEXTS = {
     "gap.sequence": Text("the source skipped data", "Quelle hat Daten übersprungen"),
     "gap.missed": Text("the source skipped data", "Quelle hat Daten übersprungen"),
     "gap.disk_full": Text("disk full", "Datenträger voll"),
+    "gap.delayed": Text("late: disk was full", "verspätet: Datenträger war voll"),
+    "gap.slow": Text("slower than declared", "langsamer als angegeben"),
+    "gap.clock": Text("clock of the device", "Uhr des Geräts"),
+    "gap.removed": Text("removed from the model", "aus dem Modell entfernt"),
     "todo.Q001": Text(
         "Look at the value; correct the sender or the address of the tag.",
         "Wert ansehen; Absender oder Adresse des Signals berichtigen.",
