@@ -344,6 +344,16 @@ async def test_a_file_that_has_grown_goes_on_where_it_ended(drop):
     assert sorted(path.name for path in drop.folder.iterdir()) == ["a.csv"]
 
 
+async def test_a_state_is_repeated_after_an_outage_where_that_is_declared(drop):
+    drop.options["repeat"] = True
+    drop.put("a.csv")
+    assert await drop.values() == [231.5, "RUN", 232, "STOP"]
+    await drop.connect()
+    rows = await drop.read()
+    assert [row["number"] or row["text"] for row in rows] == [232, "STOP"]
+    assert {to_micros(row["device_time"]) for row in rows} == {T0 + SECOND}
+
+
 async def test_a_probe_moves_nothing(drop):
     drop.put("a.csv")
     spec = FilesSource.model_validate({"folder": str(drop.folder), **drop.options}).for_probe()

@@ -349,6 +349,30 @@ async def test_another_table_is_read_from_its_own_beginning(local):
     assert await local.values() == [1]
 
 
+async def test_a_query_that_was_changed_goes_on_where_it_was(local):
+    local.options = {**BY_NUMBER, "table": None, "query": 'SELECT * FROM "Cycle Log"'}
+    local.write(melt_temp=1)
+    assert await local.values() == [1]
+    local.options["query"] = 'SELECT * FROM "Cycle Log" WHERE nr > 0'
+    await local.connect()
+    assert await local.values() == []
+
+
+async def test_a_state_is_repeated_after_an_outage_where_that_is_declared(local):
+    local.options = {**BY_NUMBER, "repeat": True, "keys": "machine"}
+    local.tags = ["melt temp[machine=M1]", "melt temp[machine=M2]"]
+    local.write(melt_temp=3, machine="M1")
+    local.write(melt_temp=4, machine="M1")
+    local.write(melt_temp=7, machine="M2")
+    assert await local.values() == [3, 4, 7]
+    assert await local.values() == []
+    local.now += HOUR
+    await local.connect()
+    rows = await local.read()
+    assert [(row["number"], to_micros(row["device_time"])) for row in rows] == [(4, T0), (7, T0)]
+    assert await local.values() == []
+
+
 async def test_the_hour_that_comes_twice_loses_no_row_and_says_it_is_uncertain(local):
     local.options = {**BY_TIME, "timezone": "Europe/Berlin"}
     local.now = parse_time("2026-10-25T00:58:00Z")  # 02:58, the first time

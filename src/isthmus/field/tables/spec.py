@@ -46,6 +46,9 @@ class TableSource(SourceSpec):
     """Narrow table: the column of the value; of several the first that is not empty."""
     empty: Literal["nothing", "bad"] = "nothing"
     """What an empty cell (NULL) of a wide table says: nothing, or that the value is bad."""
+    repeat: bool = False
+    """After an outage the newest value of each tag comes once more: for tables of states, in which
+    a state holds until its next row. Not for rows that are counted."""
 
     @model_validator(mode="after")
     def _columns_fit(self) -> Self:

@@ -15,6 +15,7 @@ from isthmus.field.connectors.files.progress import NewerError, Progress, resume
 from isthmus.field.connectors.files.reading import Reading
 from isthmus.field.connectors.files.spec import FilesSource
 from isthmus.field.samples import Samples
+from isthmus.field.tables.last_values import LastValues
 from isthmus.field.tables.layout import BAD_CONFIGURATION, Layout
 from isthmus.field.tables.worker import Worker
 from isthmus.flow.parcel import BAD_NODE_UNKNOWN
@@ -59,27 +60,31 @@ class FilesConnector(Connector[FilesSource]):
         self._drops: list[Drop] = []
         self._reading: Reading | None = None
         self._without_column: set[str] | None = None
+        self._first = Samples()
+        self._last = LastValues()
         self._missed: list[Missed] = []
         self._due = 0.0
 
     def resume(self, position: bytes) -> None:
         try:
-            found = resumed(position, self.spec.folder)
+            found = resumed(position)
         except NewerError as error:
             raise Refused(
                 f"source `{self.name}`: {error}. Start the version of Isthmus that wrote it."
             ) from error
-        if found is None:
-            return
         # A file with bad rows that is still here, or here again: they are tried once more.
         again = [name for name, b in found.begun.items() if b.ended and b.bad]
         moves = self.spec.after == "move"
-        self._progress, self._resumes = found.without(again if moves else []), True
+        self._resumes = found.folder == self.spec.folder
+        self._progress = replace(found.without(again if moves else []), folder=self.spec.folder)
+        self._last = LastValues.of(found.last)
 
     def position(self) -> bytes | None:
         return self._progress.encode()
 
     async def open(self) -> None:
+        if self.spec.repeat:
+            self._last.repeat(self._first, self.tags, self.clock.now())
         known = self._resumes and bool(self._progress.taken)
         await self._ask(lambda: self._folder.prepare(known=known), self.spec.timeout)
 
@@ -145,7 +150,7 @@ class FilesConnector(Connector[FilesSource]):
         ]
 
     def _work(self) -> _Work:
-        samples, progress, now = Samples(), self._progress, self.clock.now()
+        samples, progress, now = self._first, self._progress, self.clock.now()
         deadline = time.monotonic() + _WORKS
         while len(samples) < _MOST_SAMPLES and time.monotonic() < deadline:
             reading = self._reading or self._next(progress)
@@ -162,7 +167,11 @@ class FilesConnector(Connector[FilesSource]):
                 self._say_what_is_missing(reading, samples)
             progress = self._after(reading, progress)
         more = self._reading is not None or bool(self._drops)
-        return _Work(samples.take(), progress, more)
+        table = samples.take()
+        if self.spec.repeat:
+            self._last.see(table)
+            progress = replace(progress, last=self._last.content())
+        return _Work(table, progress, more)
 
     def _next(self, progress: Progress) -> Reading | None:
         if not self._drops:

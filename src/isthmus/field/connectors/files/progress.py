@@ -1,7 +1,7 @@
 """What was read of which file, as the bytes that the log keeps: pure."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
@@ -54,11 +54,14 @@ class Begun:
 class Progress:
     """Where the reading of one folder stands."""
 
-    about: str
+    folder: str
+    """In which we have made our own folders."""
     begun: dict[str, Begun] = field(default_factory=dict)
     """By name."""
     taken: dict[str, Ranges] = field(default_factory=dict)
     """By content, the oldest first: the rows of it that could not be taken."""
+    last: Mapping[str, Any] = field(default_factory=dict)
+    """Newest values, where they are to be repeated."""
 
     def with_file(self, name: str, begun: Begun) -> "Progress":
         return replace(self, begun={**self.begun, name: begun})
@@ -79,24 +82,24 @@ class Progress:
     def encode(self) -> bytes:
         content = {
             "version": VERSION,
-            "about": self.about,
+            "folder": self.folder,
             "begun": {name: asdict(begun) for name, begun in self.begun.items()},
             "taken": self.taken,
+            "last": self.last,
         }
         return json.dumps(content, separators=(",", ":")).encode()
 
 
-def resumed(position: bytes, about: str) -> Progress | None:
-    """The progress that was kept; None where it is of another folder."""
+def resumed(position: bytes) -> Progress:
+    """The progress that was kept; NewerError where we cannot read it."""
     content = json.loads(position)
     if content["version"] > VERSION:
         raise NewerError(f"the position has version {content['version']}, we read {VERSION}")
-    if content["about"] != about:
-        return None
     return Progress(
-        about=about,
+        folder=content["folder"],
         begun={name: _begun(kept) for name, kept in content["begun"].items()},
         taken={known: _ranges(rows) for known, rows in content["taken"].items()},
+        last=content["last"],
     )
 
 

@@ -24,6 +24,7 @@ from isthmus.field.connectors.sql.progress import (
 )
 from isthmus.field.connectors.sql.spec import SqlSource
 from isthmus.field.samples import Samples
+from isthmus.field.tables.last_values import LastValues
 from isthmus.field.tables.layout import BAD_CONFIGURATION, Layout, Row, plain
 from isthmus.field.tables.worker import Worker
 from isthmus.field.values import BAD_DECODING, add_value
@@ -59,6 +60,7 @@ class SqlConnector(Connector[SqlSource]):
         self._since: tuple[str, Any] | None = None
         """Keeps the first read of a long table short: its time column, and its lowest value."""
         self._first = Samples()
+        self._last = LastValues()
         self._missed: list[Missed] = []
         self._due = 0.0
 
@@ -125,12 +127,16 @@ class SqlConnector(Connector[SqlSource]):
         newest = await self._ask(partial(self._database.newest, spec.ordered_by))
         numbered = newest is not None and spec.order is not None and self._kind(newest) == "number"
         self._identity = spec.key or ((spec.ordered_by, *spec.time) if numbered else self._columns)
-        about = f"{place(spec)} {spec.table or spec.query} by {spec.ordered_by}"
+        # Not the host nor the text of a query: a change of them must not count rows twice.
+        about = f"{spec.table or 'query'} by {spec.ordered_by}"
         identity = " ".join(self._identity)
         start = now - round(spec.history * SECOND)
         progress = self._resumed(about, identity) or Progress(about, identity, start)
         if progress.mark is None:
             self._since = await self._from(progress.start)
+        self._last = LastValues.of(progress.last)
+        if spec.repeat:
+            self._last.repeat(self._first, self.tags, now)
         return progress
 
     def _resumed(self, about: str, identity: str) -> Progress | None:
@@ -184,7 +190,12 @@ class SqlConnector(Connector[SqlSource]):
         for row in new:
             moment = self._add(samples, row, after, now)
             latest = max(latest, min(moment, now))
-        return samples.take(), replace(after, latest=latest)
+        table = samples.take()
+        after = replace(after, latest=latest)
+        if self.spec.repeat:
+            self._last.see(table)
+            after = replace(after, last=self._last.content())
+        return table, after
 
     def _add(self, samples: Samples, row: Row, progress: Progress, now: Micros) -> Micros:
         """The samples of one row; what has no time that can be read goes to quarantine."""

@@ -4,8 +4,8 @@ import base64
 import json
 import struct
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
@@ -46,6 +46,8 @@ class Progress:
     """Fingerprints of the rows that will be read again."""
     ahead: frozenset[int] = frozenset()
     """The same of rows beyond the mark: their times are in the future."""
+    last: Mapping[str, Any] = field(default_factory=dict)
+    """Newest values, where they are to be repeated."""
     blind: bool = False
     """The fingerprints are of other columns: rows up to the mark count as seen, once."""
 
@@ -59,6 +61,7 @@ class Progress:
             "latest": self.latest,
             "seen": _packed(self.seen),
             "ahead": _packed(self.ahead),
+            "last": self.last,
         }
         return json.dumps(content, separators=(",", ":")).encode()
 
@@ -79,6 +82,7 @@ def resumed(position: bytes, about: str, identity: str) -> Progress | None:
         latest=content["latest"],
         seen=_unpacked(content["seen"]),
         ahead=_unpacked(content["ahead"]),
+        last=content["last"],
         blind=content["identity"] != identity,
     )
 
