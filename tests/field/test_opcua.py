@@ -18,8 +18,20 @@ from pydantic import ValidationError
 
 from isthmus.base.clock import SystemClock, to_micros
 from isthmus.field.connector import Connector, Unreachable
-from isthmus.field.connectors.opcua import OpcuaConnector, OpcuaSource, subscription
-from isthmus.field.connectors.opcua.spec import NodeAddress, NodeTag, Reading
+from isthmus.field.connectors.opcua import (
+    OpcuaConnector,
+    OpcuaSource,
+    arrivals,
+    monitoring,
+    subscription,
+)
+from isthmus.field.connectors.opcua.address import (
+    Events,
+    EventTag,
+    NodeAddress,
+    NodeTag,
+    Reading,
+)
 from isthmus.field.connectors.opcua.values import convert, device_time, overflowed
 from isthmus.flow.parcel import GOOD
 from isthmus.testing.connector_suite import (
@@ -105,13 +117,30 @@ class TestContract(ConnectorContract):
 @pytest.mark.parametrize(
     ("tag", "readings"),
     [
-        ("ns=4;s=IM07.State", [Reading(NodeAddress("IM07.State", 4))]),
+        (
+            "ns=4;s=IM07.State",
+            [Reading(NodeAddress("IM07.State", 4)), Reading(NodeAddress("IM07", 4), ("State",))],
+        ),
         ("s=a;b=c", [Reading(NodeAddress("a;b=c"))]),
         ("i=2258", [Reading(NodeAddress(2258))]),
         ("nsu=urn:maker:cc300;i=7", [Reading(NodeAddress(7, "urn:maker:cc300"))]),
         ("ns=2;i=7[2]", [Reading(NodeAddress(7, 2), (2,))]),
         ("ns=2;i=7[1,0]", [Reading(NodeAddress(7, 2), (1, 0))]),
         ("ns=3;s=A[2]", [Reading(NodeAddress("A[2]", 3)), Reading(NodeAddress("A", 3), (2,))]),
+        ("i=7.Items[2].Name", [Reading(NodeAddress(7), ("Items", 2, "Name"))]),
+        (
+            's=DB."Job"."Name"',
+            [
+                Reading(NodeAddress('DB."Job"."Name"')),
+                Reading(NodeAddress('DB."Job"'), ("Name",)),
+                Reading(NodeAddress("DB"), ("Job", "Name")),
+            ],
+        ),
+        ("i=7.Mode#name", [Reading(NodeAddress(7), ("Mode",), as_name=True)]),
+        (
+            "s=Mode#name",
+            [Reading(NodeAddress("Mode#name")), Reading(NodeAddress("Mode"), as_name=True)],
+        ),
         ("b=AQID", [Reading(NodeAddress(b"\1\2\3"))]),
         (
             "g=12345678-1234-5678-1234-567812345678",
@@ -121,6 +150,30 @@ class TestContract(ConnectorContract):
 )
 def test_a_tag_is_a_node_id_with_an_optional_element(tag: str, readings: list[Reading]) -> None:
     assert OpcuaSource.parse_tag(tag) == NodeTag(tuple(readings))
+
+
+@pytest.mark.parametrize(
+    ("tag", "parsed"),
+    [
+        (
+            "event(i=2253).Severity",
+            EventTag(Events(NodeAddress(2253)), ((0, "Severity"),)),
+        ),
+        (
+            "event(ns=2;s=IM07, i=2915).ActiveState/Id",
+            EventTag(
+                Events(NodeAddress("IM07", 2), NodeAddress(2915)),
+                ((0, "ActiveState"), (0, "Id")),
+            ),
+        ),
+        (
+            "event(ns=2;s=IM07).2:Zone",
+            EventTag(Events(NodeAddress("IM07", 2)), ((2, "Zone"),)),
+        ),
+    ],
+)
+def test_a_field_of_an_event_is_a_tag(tag: str, parsed: EventTag) -> None:
+    assert OpcuaSource.parse_tag(tag) == parsed
 
 
 @pytest.mark.parametrize(
@@ -134,6 +187,9 @@ def test_a_tag_is_a_node_id_with_an_optional_element(tag: str, readings: list[Re
         ("g=1234", "is no GUID"),
         ("b=***", "is not base64"),
         ("s=", "is no NodeId"),
+        ("event(IM07).Severity", "`IM07` is no NodeId"),
+        ("event(i=2253)", "is no field of an event; write `event"),
+        ("event(i=2253).A//B", "`` in `event"),
     ],
 )
 def test_a_wrong_tag_says_what_is_wrong(tag: str, problem: str) -> None:
@@ -299,7 +355,7 @@ async def test_1200_nodes_all_come_and_all_changes_come(many: OpcuaServer) -> No
 async def test_a_small_servers_limit_per_call_is_kept(
     many: OpcuaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscription, "ITEMS_PER_CALL", 100)
+    monkeypatch.setattr(monitoring, "ITEMS_PER_CALL", 100)
     tags = [f"ns=2;s=T{number}" for number in range(250)]
     async with TcpProxy(many.port) as proxy:
         async with opened(connector(proxy.port, *tags)) as reading:
@@ -373,7 +429,7 @@ async def test_status_and_time_of_the_machine_come_through(server: OpcuaServer) 
 async def test_what_the_server_granted_is_known(server: OpcuaServer) -> None:
     reading = connector(server.port, STATE, user="isthmus", password=PASSWORD)
     async with opened(reading):
-        assert reading.revised == subscription.Revised(0.05, 1.0)
+        assert reading.revised == subscription.Revised(0.05, keep_alive=1.0, lifetime=10.0)
 
 
 async def test_a_server_that_restarts_is_lost_and_read_again() -> None:
@@ -435,7 +491,7 @@ async def test_a_bug_in_taking_a_publication_is_not_swallowed_by_the_driver(
 
     async with opened(connector(many.port, "ns=2;s=T9")) as reading:
         await read_until(reading, lambda seen: len(seen) >= 1)
-        monkeypatch.setattr(subscription, "convert", bug)
+        monkeypatch.setattr(arrivals, "_exact", bug)
         await many.set("ns=2;s=T9", 99)
         with pytest.raises(ZeroDivisionError):
             await read_forever(reading)
@@ -445,7 +501,7 @@ async def test_a_bug_in_taking_a_publication_is_not_swallowed_by_the_driver(
 
 
 async def test_browsing_pages_through_a_large_folder(many: OpcuaServer) -> None:
-    reading = connector(many.port)
+    reading = connector(many.port, timeout="10 s")
     async with opened(reading):
         top = {node.name: node async for node in reading.browse()}
         inside = [node async for node in reading.browse(top["Machine"].tag)]

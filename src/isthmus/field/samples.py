@@ -1,5 +1,7 @@
 """Where a connector gathers samples, column by column, until the runtime asks for them."""
 
+from collections.abc import Iterable, Sequence
+
 import pyarrow as pa
 
 from isthmus.base.clock import Micros
@@ -35,6 +37,23 @@ class Samples:
         self.number.append(number)
         self.text.append(text)
         self.quality.append(quality)
+
+    def extend(
+        self,
+        tags: Iterable[str],
+        device_times: Sequence[Micros],
+        received_time: Micros,
+        numbers: Iterable[float],
+        quality: int,
+    ) -> None:
+        """Many numbers that were received at once with one quality, column by column."""
+        count = len(device_times)
+        self.tag.extend(tags)
+        self.device_time.extend(device_times)
+        self.received_time.extend([received_time] * count)
+        self.number.extend(numbers)
+        self.text.extend([None] * count)
+        self.quality.extend([quality] * count)
 
     def take(self) -> pa.Table | None:
         """Everything so far as a table, None if there is nothing; the columns start anew."""

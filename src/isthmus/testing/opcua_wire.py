@@ -4,12 +4,15 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from asyncua.ua.object_ids import ObjectIdNames
+from asyncua import ua
+from asyncua.common.utils import Buffer
+from asyncua.ua.object_ids import ObjectIdNames, ObjectIds
+from asyncua.ua.ua_binary import struct_from_binary
 
 READ_ONLY: Final = frozenset({
     "GetEndpoints", "CreateSession", "ActivateSession", "CloseSession", "Read", "Browse",
     "BrowseNext", "TranslateBrowsePathsToNodeIds", "HistoryRead", "CreateSubscription",
-    "CreateMonitoredItems", "Publish",
+    "CreateMonitoredItems", "DeleteMonitoredItems", "Publish", "ConditionRefresh",
 })  # fmt: skip
 """Services that leave the machine as it is."""
 
@@ -23,7 +26,17 @@ def services(sent: bytes) -> Iterator[str]:
             encoding, namespace, number = struct.unpack_from("<BBH", chunk, 24)
             if (encoding, namespace) != (1, 0):
                 raise ValueError("a request of an unknown encoding")
-            yield ObjectIdNames[number].removesuffix("Request_Encoding_DefaultBinary")
+            name = ObjectIdNames[number].removesuffix("Request_Encoding_DefaultBinary")
+            yield from _called(chunk) if name == "Call" else (name,)
+
+
+def _called(chunk: bytes) -> Iterator[str]:
+    """A condition refresh only has events sent; any other method may do something."""
+    request = struct_from_binary(ua.CallRequest, Buffer(chunk, 24))
+    for method in request.Parameters.MethodsToCall:
+        harmless = method.MethodId.Identifier == ObjectIds.ConditionType_ConditionRefresh
+        standard = method.MethodId.NamespaceIndex == 0
+        yield "ConditionRefresh" if harmless and standard else "Call"
 
 
 def write_requests(sent: bytes) -> list[str]:

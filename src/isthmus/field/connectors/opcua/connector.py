@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from isthmus.base.clock import Clock, Micros
 from isthmus.field.connector import Connector, Missed, Node, Unreachable
+from isthmus.field.connectors.opcua.address import NodeTag
 from isthmus.field.connectors.opcua.spec import OpcuaSource
 from isthmus.field.samples import Samples
 
@@ -23,6 +24,7 @@ class OpcuaConnector(Connector[OpcuaSource]):
     """Reads by subscription; asks for nothing that would change the server's values."""
 
     Spec: ClassVar[type[OpcuaSource]] = OpcuaSource
+    browses_at_once: ClassVar[int] = 4
 
     def __init__(self, name: str, spec: OpcuaSource, tags: Sequence[str], clock: Clock) -> None:
         super().__init__(name, spec, tags, clock)
@@ -38,16 +40,19 @@ class OpcuaConnector(Connector[OpcuaSource]):
         from isthmus.field.connectors.opcua.session import connect, named_errors
         from isthmus.field.connectors.opcua.subscription import Subscription
 
-        readings = {tag: self.spec.parse_tag(tag).readings for tag in self.tags}
+        tags = {tag: self.spec.parse_tag(tag) for tag in self.tags}
         session = await connect(self.name, self.spec, self.spec.endpoint)
         self._client, self._attention = session.client, session.attention
         self._subscription = Subscription(self._client, self.spec, self._samples, self.clock)
         with named_errors(self.name, self.spec.endpoint):
-            self.revised = await self._subscription.start(readings)
+            self.revised = await self._subscription.start(tags)
 
     async def read(self) -> pa.Table | None:
         subscription = self._opened()
-        await subscription.wait(WAIT)
+        from isthmus.field.connectors.opcua.session import named_errors
+
+        with named_errors(self.name, self.spec.endpoint):
+            await subscription.wait(WAIT)
         table = self._samples.take()
         subscription.drained()
         if subscription.failure is not None:
@@ -61,8 +66,7 @@ class OpcuaConnector(Connector[OpcuaSource]):
     def missed(self) -> list[Missed]:
         if self._subscription is None:
             return []
-        missed, self._subscription.missed = self._subscription.missed, []
-        return missed
+        return self._subscription.missed()
 
     def attention(self) -> list[str]:
         return self._attention
@@ -73,7 +77,10 @@ class OpcuaConnector(Connector[OpcuaSource]):
             return
         from isthmus.field.connectors.opcua.session import disconnect
 
-        lost = self._subscription is not None and bool(self._subscription.lost)
+        lost = False
+        if self._subscription is not None:
+            lost = bool(self._subscription.lost)
+            await self._subscription.close()
         await disconnect(client, lost=lost)
 
     async def browse(self, parent: str = "") -> AsyncIterator[Node]:
@@ -92,7 +99,8 @@ class OpcuaConnector(Connector[OpcuaSource]):
         from isthmus.field.connectors.opcua.session import named_errors
 
         client = self._connected()
-        readings = {tag: self.spec.parse_tag(tag).readings for tag in self.tags}
+        parsed = {tag: self.spec.parse_tag(tag) for tag in self.tags}
+        readings = {tag: one.readings for tag, one in parsed.items() if isinstance(one, NodeTag)}
         with named_errors(self.name, self.spec.endpoint):
             return await read_history(client, readings, start, end, self.clock)
 

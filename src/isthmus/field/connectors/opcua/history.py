@@ -8,8 +8,8 @@ from asyncua.client.client import Client
 from asyncua.ua.attribute_ids import AttributeIds
 
 from isthmus.base.clock import Clock, Micros, to_datetime
-from isthmus.field.connectors.opcua.spec import Reading
-from isthmus.field.connectors.opcua.subscription import node_id
+from isthmus.field.connectors.opcua.address import Reading, Step
+from isthmus.field.connectors.opcua.monitoring import node_id
 from isthmus.field.connectors.opcua.values import convert, device_time
 from isthmus.field.samples import Samples
 from isthmus.flow.parcel import SAMPLES_SCHEMA
@@ -36,11 +36,11 @@ async def read_history(
 
 async def _stored(
     client: Client, tags: Mapping[str, tuple[Reading, ...]]
-) -> dict[str, tuple[ua.NodeId, tuple[int, ...]]]:
+) -> dict[str, tuple[ua.NodeId, tuple[Step, ...]]]:
     """The reading of each tag whose node exists and lets its history be read."""
     namespaces = await client.get_namespace_array()
     asked = [
-        (tag, node_id(reading.node, namespaces), reading.element)
+        (tag, node_id(reading.node, namespaces), reading.path)
         for tag, readings in tags.items()
         for reading in reversed(readings)  # so that the preferred one is the last to be kept
     ]

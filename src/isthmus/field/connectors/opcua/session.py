@@ -123,7 +123,7 @@ def named_errors(name: str, endpoint: str) -> Iterator[None]:
         raise Refused(f"source `{name}`: {endpoint} does not suit: {error}") from error
     except OSError as error:  # also TimeoutError
         raise Unreachable(
-            f"source `{name}`: no answer from {endpoint} ({error or 'time is up'}). "
+            f"source `{name}`: no answer from {endpoint} ({str(error) or 'time is up'}). "
             f"Is it on and on this network? `isthmus probe {name}` tries now."
         ) from error
 
