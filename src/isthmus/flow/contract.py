@@ -22,7 +22,7 @@ class Gap:
     end: Micros | None
     """None while it lasts."""
     reason: str
-    """`lost`, `stopped` (platform was down), `sequence` (source skipped), `disk_full`, `removed` (from the model), …"""
+    """`lost`, `stopped` (platform was down), `sequence` (source skipped), `disk_full`, `removed`, …"""
     detail: str = ""
 
 
