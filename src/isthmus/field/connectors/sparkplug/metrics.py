@@ -13,6 +13,7 @@ from isthmus.field.connectors.sparkplug.values import (
     NAMES,
     TEMPLATE,
     Plain,
+    text,
     time_of,
     value,
 )
@@ -61,7 +62,8 @@ class Definitions:
         self.by_name: dict[str, Definition] = {}
         self.by_alias: dict[int, Definition] = {}
         for metric in metrics:
-            self.add(metric, readers.get(metric.name, ()))
+            if isinstance(metric.name, str):  # protobuf hands over bytes where it is no UTF-8
+                self.add(metric, readers.get(metric.name, ()))
 
     def add(self, metric: Any, readers: Sequence[Reader]) -> None:
         made = Definition(metric.name, metric.datatype, readers, unit=_unit(metric))
@@ -227,7 +229,8 @@ class Metrics:
 def zip_definitions(metrics: Iterable[Any], known: Definitions) -> Iterator[tuple[Any, Definition]]:
     """Each metric of a birth with its definition; of two with one name the last one counts."""
     for metric in metrics:
-        yield metric, known.by_name[metric.name]
+        if metric.name in known.by_name:
+            yield metric, known.by_name[metric.name]
 
 
 def _said(
@@ -264,7 +267,7 @@ def _value_of(said: _Said) -> tuple[Plain, int]:
         return found, max(quality, read)
     try:
         part = _template(metric, said.definition)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         return cut(f"{said.definition.name}: {error}"), BAD_DECODING
     if said.in_birth:
         said.definition.whole = part
@@ -286,7 +289,7 @@ def _template(metric: Any, definition: Definition) -> dict[str, Plain]:
         raise ValueError("a template without its members")
     template, members = metric.template_value, definition.members or Definitions((), {})
     found: dict[str, Plain] = {
-        parameter.name: value(parameter, parameter.type) for parameter in template.parameters
+        text(parameter.name): value(parameter, parameter.type) for parameter in template.parameters
     }
     for member in template.metrics:
         described = members.of(member)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from isthmus.base.clock import Micros, iso
+from isthmus.field.connectors.sparkplug.proto import messages
 
 Plain = Any
 """What JSON can say: None, bool, int, float, str, lists of it and dicts by name."""
@@ -68,7 +69,7 @@ def _untyped(form: str, raw: Any, datatype: int) -> Plain:
     if datatype == 0 and (form in {"float_value", "double_value", "boolean_value"}):
         return raw
     if datatype == 0 and form == "string_value":
-        return _text(raw)
+        return text(raw)
     if datatype == 0 and isinstance(raw, int) and raw < 1 << 31:
         return raw
     raise ValueError(f"data type {datatype} as `{form}`")
@@ -113,8 +114,8 @@ def _boolean(raw: Any) -> bool:
     return raw
 
 
-def _text(raw: Any) -> str:
-    # protobuf hands over bytes where they are no UTF-8.
+def text(raw: Any) -> str:
+    """TypeError where it is none: protobuf hands over bytes where they are no UTF-8."""
     if not isinstance(raw, str):
         raise TypeError("no UTF-8 text")
     return raw
@@ -168,6 +169,8 @@ def _dates(raw: Any) -> list[str]:
 
 def _data_set(raw: Any) -> list[dict[str, Plain]]:
     """Rows by the names of their columns."""
+    if not isinstance(raw, messages().DataSet):
+        raise TypeError("no data set")
     columns, types = list(raw.columns), list(raw.types)
     if not len(columns) == len(types) == raw.num_of_columns:
         raise ValueError(f"{raw.num_of_columns} columns, {len(columns)} names, {len(types)} types")
@@ -176,7 +179,7 @@ def _data_set(raw: Any) -> list[dict[str, Plain]]:
         if len(row.elements) != len(columns):
             raise ValueError(f"{len(row.elements)} cells in a row of {len(columns)} columns")
         cells = zip(columns, row.elements, types, strict=True)
-        rows.append({_text(name): value(cell, type_) for name, cell, type_ in cells})
+        rows.append({text(name): value(cell, type_) for name, cell, type_ in cells})
     return rows
 
 
@@ -185,10 +188,10 @@ _READERS: Final[Mapping[int, Callable[[Any], Plain]]] = {
     9: _number,
     10: _number,
     11: _boolean,
-    12: _text,
+    12: text,
     13: _date,
-    14: _text,
-    15: _text,
+    14: text,
+    15: text,
     DATASET: _data_set,
     17: lambda raw: b64encode(_octets(raw)).decode("ascii"),
     18: lambda raw: b64encode(_octets(raw)).decode("ascii"),
