@@ -33,7 +33,7 @@ def probe(
     console = Console(stderr=True, highlight=False)
     try:
         plant = load_plant(model_folder(folder))
-        declared = _find(plant, source)
+        declared = find(plant, source)
     except (ProblemsError, LookupError) as error:
         console.print(str(error.args[0] if error.args else error), markup=False)
         raise typer.Exit(1) from None
@@ -45,7 +45,7 @@ def probe(
     raise typer.Exit(0 if result.works else 1)
 
 
-def _find(plant: Plant, name: str) -> Source:
+def find(plant: Plant, name: str) -> Source:
     if name in plant.sources:
         return plant.sources[name]
     near = get_close_matches(name, plant.sources, n=1)

@@ -16,7 +16,8 @@ import yaml
 
 from isthmus.base.problem import Problem, ProblemsError
 from isthmus.model.load import Loaded, model_files, read_texts
-from isthmus.model.plant import Kinds
+from isthmus.model.plant import Kinds, Machine, Plant
+from isthmus.model.tag_text import values_for
 from isthmus.model.write.text import NotEditableError, append, put
 
 _BOM: Final = "\ufeff"
@@ -133,6 +134,16 @@ def _new(before: Sequence[Problem], after: Sequence[Problem]) -> list[Problem]:
         else:
             new.append(one)
     return new
+
+
+def params_of(texts: Mapping[str, str], plant: Plant, machine: Machine) -> dict[str, str]:
+    """A machine's parameters as they are written, over the defaults of its type."""
+    _, _, data = _declared(texts, "site", machine.site)
+    _, _, area, line, name = machine.path.split("/")
+    here: Any = data
+    for step in ("areas", area, "lines", line, "machines", name, "params"):
+        here = _at(here, step)
+    return values_for(plant.machine_types[machine.type], here)
 
 
 # One edit ------------------------------------------------------------------------------------

@@ -1,0 +1,159 @@
+"""`isthmus suggest SOURCE`: which tags may feed the fields of a machine, and why."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from isthmus.base.clock import SystemClock
+from isthmus.base.problem import ProblemsError
+from isthmus.cli.browse import crawl
+from isthmus.cli.probe import find
+from isthmus.field.connector import Refused, Unreachable, Unsupported
+from isthmus.field.suggest import CONFIDENT, Language, Suggestion
+from isthmus.model.plant import Plant
+from isthmus.model.write.edits import EditError
+from isthmus.runtime.browse import Browsing
+from isthmus.runtime.connect import (
+    Chosen,
+    Wanted,
+    needs_codes,
+    preview,
+    propose_listening,
+    sure,
+    wanted,
+)
+from isthmus.runtime.open import load_plant, model_folder
+from isthmus.runtime.settings import Settings
+
+
+def suggest(
+    source: Annotated[str, typer.Argument(help="A source of the model, such as `im07`.")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="The model: a folder of YAML files; default: what runs.")
+    ] = None,
+    *,
+    block: Annotated[
+        list[str] | None, typer.Option(help="Only this block; may be given again.")
+    ] = None,
+    machine: Annotated[
+        str, typer.Option(help="Which machine, where several read the source.")
+    ] = "",
+    under: Annotated[str, typer.Option(help="Path of the machine's folder in the source.")] = "",
+    seconds: Annotated[
+        float, typer.Option(min=0, max=600, help="How long to listen to the likeliest tags.")
+    ] = 5.0,
+    take: Annotated[
+        list[str] | None,
+        typer.Option(help="`block.field=tag`: accept this one; may be given again."),
+    ] = None,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Write the sure ones into the model's YAML.")
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show what --accept would write.")] = False,
+    language: Annotated[Language, typer.Option("--lang", help="Language of the reasons.")] = "en",
+    output: Annotated[
+        Literal["table", "json"], typer.Option("--format", help="How to print.")
+    ] = "table",
+) -> None:
+    """Propose tags for the fields that have none, with a score and the reasons.
+
+    Writes nothing unless --accept or --take says so; then the change is shown, and refused as a
+    whole if `isthmus check` would find something new. `isthmus plan` and `apply` come after.
+    """
+    console = Console(stderr=True, highlight=False)
+    model = model_folder(folder)
+    try:
+        plant = load_plant(model)
+        browsing = Browsing(find(plant, source), Settings.of(), SystemClock())
+        nodes = crawl(browsing, console).nodes
+        asked = wanted(
+            model, plant, source,
+            machine=machine, blocks=block or (), under=under, nodes=nodes,
+        )  # fmt: skip
+        found = asyncio.run(propose_listening(asked, nodes, SystemClock(), seconds))
+        _print(found, asked, output, language)
+        chosen = _chosen(found, take or [], every=accept or (diff and not take))
+        if chosen and (accept or take or diff):
+            _write(model, plant, asked, chosen, console, only_show=diff)
+    except (ProblemsError, LookupError, EditError, Unreachable, Refused, Unsupported) as error:
+        console.print(str(error.args[0] if error.args else error), markup=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+
+
+def _chosen(found: Sequence[Suggestion], take: Sequence[str], *, every: bool) -> list[Chosen]:
+    by_key = {one.key: one for one in found}
+    chosen = {one.key: one for one in sure(found)} if every else {}
+    for given in take:
+        key, _, tag = given.partition("=")
+        proposals = by_key[key].proposals if key in by_key else ()
+        proposal = next((one for one in proposals if one.tag == tag), None)
+        if proposal is None:
+            listed = ", ".join(one.tag for one in proposals) or "nothing"
+            raise EditError(f"--take {given}: proposed for `{key}` is {listed}")
+        chosen[key] = Chosen(key, proposal)
+    return list(chosen.values())
+
+
+def _write(
+    model: Path,
+    plant: Plant,
+    asked: Wanted,
+    chosen: Sequence[Chosen],
+    console: Console,
+    *,
+    only_show: bool,
+) -> None:
+    change = preview(model, plant, asked, chosen)
+    print(change.diff(), end="")
+    if not only_show:
+        change.write()
+        console.print(
+            f"written; `isthmus plan {model}` shows what it changes", markup=False, soft_wrap=True
+        )
+    for one in chosen:
+        if needs_codes(plant, asked, one):
+            said = f"`{one.key}` has names: add `codes:` for the values of `{one.proposal.tag}`"
+            console.print(said, markup=False, soft_wrap=True)
+
+
+def _print(found: Sequence[Suggestion], asked: Wanted, output: str, language: Language) -> None:
+    if output == "json":
+        print(json.dumps([_as_json(one, language) for one in found], ensure_ascii=False, indent=2))
+        return
+    console = Console(highlight=False)
+    table = Table("field", "tag", "score", "why")
+    for one in found:
+        if not one.proposals:
+            table.add_row(one.key, "–", "", "")
+        for rank, proposal in enumerate(one.proposals[:3]):
+            sign = "✓ " if rank == 0 and proposal.score >= CONFIDENT else ""
+            table.add_row(
+                one.key if rank == 0 else "", proposal.tag, f"{sign}{proposal.score:.2f}",
+                proposal.why(language),
+            )  # fmt: skip
+    where = f" below {asked.under}" if asked.under else ""
+    console.print(f"{asked.machine.path}{where}", markup=False, soft_wrap=True)
+    console.print(table)
+
+
+def _as_json(one: Suggestion, language: Language) -> dict[str, object]:
+    return {
+        "field": one.key,
+        "proposals": [
+            {
+                "tag": proposal.tag,
+                "path": proposal.path,
+                "type": proposal.type,
+                "unit": proposal.unit,
+                "score": proposal.score,
+                "why": [reason.text(language) for reason in proposal.reasons],
+            }
+            for proposal in one.proposals
+        ],
+    }
