@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from isthmus.field.connectors.files import FilesSource
 from isthmus.field.connectors.mqtt import MqttSource
 from isthmus.field.connectors.mtconnect import MtconnectSource
 from isthmus.field.connectors.shdr import ShdrSource
 from isthmus.field.connectors.sparkplug import SparkplugSource
+from isthmus.field.connectors.sql import SqlSource
 from isthmus.field.mqtt.tls import Tls
 from isthmus.model.spec.site import SourceSpec
 from isthmus.model.spec.words import Spec
@@ -24,6 +26,8 @@ PAGES = Path(__file__).parents[2] / "docs" / "reference" / "connectors"
         ("sparkplug", Tls),
         ("mtconnect", MtconnectSource),
         ("shdr", ShdrSource),
+        ("sql", SqlSource),
+        ("files", FilesSource),
     ],
 )
 def test_every_option_is_documented(page: str, spec: type[Spec]) -> None:

@@ -419,6 +419,21 @@ async def test_a_huge_file_is_read_in_parts_and_goes_on_in_its_middle(drop):
     assert drop.files("done") == ["a.csv"]
 
 
+async def test_a_file_that_is_taken_away_and_comes_back_goes_on(drop):
+    drop.tags = ["temp"]
+    lines = [f"2026-11-17T08:00:00Z,{n}" for n in range(15_000)]
+    path = drop.put("a.csv", "\n".join(["at,temp", *lines]))
+    connector = await drop.connect()
+    while (table := await connector.read()) is None:
+        pass
+    drop.position = connector.position()
+    away = path.rename(drop.folder.parent / "a.csv")
+    await drop.connect()
+    assert await drop.read() == []
+    away.rename(path)
+    assert len(await drop.read()) == 15_000 - table.num_rows
+
+
 async def test_a_day_of_small_files_comes_in_their_order(drop):
     drop.tags = ["temp"]
     for number in range(300):

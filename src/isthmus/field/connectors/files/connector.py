@@ -160,8 +160,7 @@ class FilesConnector(Connector[FilesSource]):
             try:
                 reading.step(samples, _MOST_SAMPLES, deadline, now)
             except FileNotFoundError:
-                self._reading = None  # taken away by somebody else
-                progress = progress.without([reading.drop.path.name])
+                self._reading = None  # taken away by somebody else; should it come back, it goes on
                 continue
             if reading.columns and self._without_column is None:
                 self._say_what_is_missing(reading, samples)
