@@ -20,6 +20,12 @@ GENERIC: Final = frozenset({
 })  # fmt: skip
 """Concepts that say what kind of thing a value is, not which one."""
 
+HEADS: Final = frozenset({
+    "time", "temperature", "pressure", "force", "torque", "flow", "level", "speed", "position",
+    "distance", "humidity", "power", "energy", "voltage", "frequency", "weight", "rate",
+})  # fmt: skip
+"""What is measured: a name that says another one means something else."""
+
 _OWN_WORDS: Final = 0.9
 
 

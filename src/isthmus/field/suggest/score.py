@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from isthmus.field.suggest.quantities import (
     GENERIC,
+    HEADS,
     Phrase,
     Target,
     limits,
@@ -130,6 +131,7 @@ def _besides(
 
 
 _MODIFIES: Final = 0.5
+_OTHER_HEAD: Final = 0.65
 
 
 def _extra(
@@ -144,6 +146,7 @@ def _extra(
         (concepts & others or concepts & target.context, 0.96),
         (concepts & _HARMLESS, 0.98),
         (concepts & thesaurus().modifiers, _MODIFIES),
+        (concepts <= HEADS, _OTHER_HEAD),
         (concepts <= GENERIC, 0.9),
     ]
     return next((worth for holds, worth in harmless if holds), 0.8)

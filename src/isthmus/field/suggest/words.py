@@ -16,6 +16,12 @@ _DOTTED: Final = re.compile(r"\b(n)?\.?\s?(i)\.\s?(o)\b\.?", re.IGNORECASE)
 """`i.O.` and `n.i.O.`: in order, not in order."""
 _PHASE: Final = re.compile(r"(?<![A-Z])L([123])(?![0-9A-Za-z])")
 """L1, L2, L3 of three-phase current."""
+_RATE: Final = re.compile(
+    r"\b(?:per|pro|je)[ _]?(?:min(?:ute)?|hour|stunde)\b|(?<=[a-z])Per(?:Min(?:ute)?|Hour)\b"
+)
+"""Parts per minute: a rate, not a number of parts."""
+_UNIT_AT_END: Final = re.compile(r"(?<=[a-z])(kWh|MWh|kW|kVA)(?=[A-Z\d_\W]|$)")
+"""`ShiftkWh`, where the unit begins without a capital."""
 _CHUNK: Final = re.compile(r"[A-Za-z]+|\d+")
 _HUMP: Final = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 _TYPE_PREFIX: Final = re.compile(r"(?:[abdefilnrstuwx]|by|di|dw|fb|lr|ui|us|st|gvl)(?=[A-Z])")
@@ -87,6 +93,7 @@ def is_number(concept: str) -> bool:
 def tokens(name: str) -> tuple[Token, ...]:
     """Every word of a name in its order, compounds taken apart."""
     plain = _PHASE.sub(r" phase \1 ", name.translate(_FOLDED))
+    plain = _UNIT_AT_END.sub(r" \1 ", _RATE.sub(" rate ", plain))
     dotless = _DOTTED.sub(lambda found: " nio " if found[1] else " io ", plain)
     return tuple(
         token
