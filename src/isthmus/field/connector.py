@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import pyarrow as pa
 
 from isthmus.base.clock import Clock, Micros
+from isthmus.field.budget import Allowance
 from isthmus.model.spec.site import SourceSpec
 
 SpecT = TypeVar("SpecT", bound=SourceSpec)
@@ -75,6 +76,8 @@ class Connector(ABC, Generic[SpecT]):
         self.spec = spec
         self.tags = tuple(tags)
         self.clock = clock
+        self.allowance = Allowance(spec.budget)
+        """Every request waits for its turn; the runtime sets that of the source before `open`."""
 
     def resume(self, position: bytes) -> None:
         """Called before `open`, if a position was kept: all up to it is on our disk.
@@ -133,7 +136,16 @@ class Connector(ABC, Generic[SpecT]):
         """Children of a node, of the root if empty; needs an open connector."""
         raise Unsupported(f"`{self.spec.kind}` cannot be browsed")
 
+    @property
+    def fills_gaps(self) -> bool:
+        """True: after an outage the runtime asks `history` first, before anything is read."""
+        return False
+
     async def history(self, start: Micros, end: Micros) -> pa.Table:  # noqa: ARG002
+        """What the source itself kept of our tags, as SAMPLES_SCHEMA in the order of device time.
+
+        Each tag from its last value before `start`, if there is one, to its last before `end`.
+        """
         raise Unsupported(f"`{self.spec.kind}` keeps no history")
 
 

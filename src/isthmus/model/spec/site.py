@@ -1,8 +1,8 @@
 """Sites with their areas, lines, machines and sources (ISA-95 equipment hierarchy)."""
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from isthmus.model.spec.calendar import Calendar
 from isthmus.model.spec.words import FieldName, Guarded, Seconds, Slug, Spec, Text, TimeZone
@@ -44,13 +44,42 @@ class Keep(Spec):
     """Intake stops, with an alarm, when less than this is free on the disk."""
 
 
+class Budget(Spec):
+    """What a device may be asked at most; what does not fit comes later, and is said."""
+
+    connections: Literal[1] = 1
+    """Intake holds one at a time, however often it has to connect again; no kind uses more yet."""
+    requests_per_second: float | None = Field(default=None, gt=0)
+    """At most so many in any second; less than 1 is one every few seconds."""
+    min_interval: Seconds = Field(default=0.0, ge=0)
+    """Shortest time between the starts of two requests."""
+
+    @property
+    def limits_requests(self) -> bool:
+        return self.requests_per_second is not None or self.min_interval > 0
+
+
 class SourceSpec(Guarded):
     """What every source has; each connector adds its own keys."""
+
+    counts_requests: ClassVar[bool] = False
+    """Whether its connector asks request by request, so that `budget` can limit them."""
 
     kind: Slug
     enabled: bool = True
     interval: Seconds = 1.0
     """Polling: time between reads. Subscription: the publishing interval we ask for."""
+    budget: Budget = Budget()
+    """How much the device may be asked, whatever its tags would need."""
+
+    @model_validator(mode="after")
+    def _budget_can_be_kept(self) -> Self:
+        if self.budget.limits_requests and not self.counts_requests:
+            raise ValueError(
+                f"`budget` cannot limit the requests of a `{self.kind}` source: it sends by itself "
+                "or decides itself how to ask; a longer `interval` is what makes it ask less"
+            )
+        return self
 
     @classmethod
     def parse_tag(cls, tag: str) -> Any:

@@ -87,7 +87,7 @@ class EthernetIpConnector(Connector[EthernetIpSource]):
         addresses = {tag: self.spec.parse_tag(tag) for tag in self.tags}
         self._plan = [_Polled(tag, of, of.as_bit_of_word) for tag, of in addresses.items()]
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"ethernetip-{self.name}")
-        self._controller = Controller(self.name, self.spec)
+        self._controller = Controller(self.name, self.spec, self.allowance)
         await self._call(self._controller.open)
 
     async def read(self) -> pa.Table | None:

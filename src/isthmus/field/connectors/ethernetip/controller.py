@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
@@ -10,6 +11,7 @@ from pycomm3 import LogixDriver
 from pycomm3.exceptions import CommError, PycommError
 from pycomm3.packets import RequestPacket, ResponsePacket, SendUnitDataRequestPacket
 
+from isthmus.field.budget import Allowance
 from isthmus.field.connector import Refused, Unreachable, Unsupported
 from isthmus.field.connectors.ethernetip.messages import (
     DONE,
@@ -43,13 +45,14 @@ TagDefinition = dict[str, Any]
 class Controller:
     """What the connector asks of a controller. Not one of these methods writes."""
 
-    def __init__(self, name: str, spec: EthernetIpSource) -> None:
+    def __init__(self, name: str, spec: EthernetIpSource, allowance: Allowance) -> None:
         # The driver logs every refusal and every lost link; the runtime says it once.
         logging.getLogger("pycomm3").setLevel(logging.CRITICAL + 1)
         self._name = name
         self._spec = spec
         self._wire = _Wire(spec.timeout)
-        self._driver = _Driver(f"{spec.host}:{spec.port}/{spec.route}".rstrip("/"), self._wire)
+        path = f"{spec.host}:{spec.port}/{spec.route}".rstrip("/")
+        self._driver = _Driver(path, self._wire, allowance)
         self._driver._cfg["connection_size"] = spec.connection_size  # noqa: SLF001 - no other way
         self._driver._cfg["extended forward open"] = spec.connection_size > 500  # noqa: SLF001
         self._answer_sizes: dict[bytes, int] = {}
@@ -180,8 +183,10 @@ class _Driver(LogixDriver):  # type: ignore[misc] # the driver's types are not c
 
     _auto_slot_cip_path = False
 
-    def __init__(self, path: str, wire: "_Wire") -> None:
+    def __init__(self, path: str, wire: "_Wire", allowance: Allowance) -> None:
         super().__init__(path, init_tags=False)
+        self._wire = wire
+        self._allowance = allowance
         self._sock = wire
         self.said: ResponsePacket | None = None
         """The last answer that came outside a connection."""
@@ -209,6 +214,8 @@ class _Driver(LogixDriver):  # type: ignore[misc] # the driver's types are not c
         return number
 
     def send(self, request: RequestPacket) -> ResponsePacket:
+        self._wire.rest(self._allowance.wait())
+        self._allowance.sent()
         response = super().send(request)
         if not isinstance(request, SendUnitDataRequestPacket) and response.raw is not None:
             self.said = response
@@ -221,14 +228,19 @@ class _Wire:
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._socket: socket.socket | None = None
-        self._closed = False
+        self._closed = threading.Event()
 
     def connect(self, host: str, port: int) -> None:
         self._socket = socket.create_connection((host, port), self._timeout)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._closed:
+        if self._closed.is_set():
             self._hang_up(self._socket)
             raise ConnectionAbortedError("closed while connecting")
+
+    def rest(self, seconds: float) -> None:
+        """Leave the controller alone; ends early when somebody hangs up."""
+        if seconds > 0:
+            self._closed.wait(seconds)
 
     def send(self, message: bytes) -> None:
         link = self._open_link()
@@ -241,7 +253,7 @@ class _Wire:
         return header + self._receive(int.from_bytes(header[2:4], "little"), deadline)
 
     def close(self) -> None:
-        self._closed = True
+        self._closed.set()
         link, self._socket = self._socket, None
         if link is not None:
             self._hang_up(link)

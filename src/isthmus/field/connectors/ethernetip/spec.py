@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
-from typing import Final, Literal, Self
+from typing import ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -21,6 +21,8 @@ _PORTS: Final = r"(?:backplane|bp|enet|cnet|dnet|dhrio-a|dhrio-b|dh485-a|dh485-b
 
 class EthernetIpSource(SourceSpec):
     """The tags of one Logix controller (ControlLogix, CompactLogix, Micro800)."""
+
+    counts_requests: ClassVar[bool] = True
 
     kind: Literal["ethernetip"] = "ethernetip"
     host: Host

@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import httpx
 
 from isthmus.base.clock import Clock, to_datetime
+from isthmus.field.budget import Allowance
 from isthmus.field.connector import Refused, Unreachable
 from isthmus.field.connectors.http.answers import NotModifiedError, NotThereError, TooManyError
 from isthmus.field.connectors.http.pages import Answer, Ask
@@ -34,10 +35,11 @@ _PORTS: Final = {"http": 80, "https": 443}
 class Client:
     """One HTTP connection to an interface."""
 
-    def __init__(self, spec: HttpSource, clock: Clock) -> None:
+    def __init__(self, spec: HttpSource, clock: Clock, allowance: Allowance) -> None:
         logging.getLogger("httpx").setLevel(logging.WARNING)  # else it logs every request
         self._spec = spec
         self._clock = clock
+        self._allowance = allowance
         self._longest = spec.max_answer_mb * 1024 * 1024
         self._validators: OrderedDict[str, dict[str, str]] = OrderedDict()
         self._http = httpx.AsyncClient(
@@ -46,12 +48,15 @@ class Client:
             verify=trust(spec.ca),
             trust_env=False,  # machines are not behind the office's proxy
             limits=httpx.Limits(max_connections=1),
+            # Redirects and tokens count, too; they cannot wait, so the next question does.
+            event_hooks={"request": [self._count]},
         )
         self._sign_in = SignIn(spec, self._http)
 
     async def ask(self, ask: Ask) -> Answer:
         """The decoded answer. The errors of `answers` and of the connector's contract."""
         _same_host(self._spec.url, ask.url)
+        await self._allowance.ready()
         try:
             async with asyncio.timeout(self._spec.timeout):
                 return await self._signed(ask)
@@ -75,6 +80,9 @@ class Client:
 
     async def close(self) -> None:
         await self._http.aclose()
+
+    async def _count(self, _request: httpx.Request) -> None:
+        self._allowance.sent()
 
     async def _signed(self, ask: Ask) -> Answer:
         answer = await self._follow(ask)

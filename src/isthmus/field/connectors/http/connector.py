@@ -79,7 +79,7 @@ class HttpConnector(Connector[HttpSource]):
         self._endpoints = {}
         for tag in self.tags:
             self._place(tag, self._with_defaults(parse_address(tag)))
-        self._client = Client(self.spec, self.clock)
+        self._client = Client(self.spec, self.clock, self.allowance)
 
     async def read(self) -> pa.Table | None:
         if self._client is None:

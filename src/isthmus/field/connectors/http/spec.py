@@ -1,7 +1,7 @@
 """What a person declares of a REST interface: how to sign in, how it pages, what is new."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
@@ -120,6 +120,8 @@ class Since(Spec):
 
 class HttpSource(SourceSpec):
     """Endpoints of one REST interface that answer in JSON."""
+
+    counts_requests: ClassVar[bool] = True
 
     kind: Literal["http"] = "http"
     url: Url

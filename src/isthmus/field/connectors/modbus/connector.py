@@ -60,7 +60,7 @@ class ModbusConnector(Connector[ModbusSource]):
 
         self._plan = self._groups()
         self._units = Units(self._plan, self.spec.rest)
-        self._link = Link(self.name, self.spec)
+        self._link = Link(self.name, self.spec, self.allowance)
         await self._link.connect()
 
     async def read(self) -> pa.Table | None:

@@ -10,6 +10,7 @@ from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 from pymodbus.framer import FramerType
 
+from isthmus.field.budget import Allowance
 from isthmus.field.connector import Unreachable
 from isthmus.field.connectors.modbus.groups import Group
 from isthmus.field.connectors.modbus.rtu import is_broken
@@ -42,11 +43,12 @@ Answer = Sequence[int] | Refusal | NoAnswer
 class Link:
     """Connects once; a request never starts before the one before it has ended."""
 
-    def __init__(self, name: str, spec: ModbusSource) -> None:
+    def __init__(self, name: str, spec: ModbusSource, allowance: Allowance) -> None:
         # The driver logs every lost link; the runtime says it once.
         logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL + 1)
         self._name = name
         self._spec = spec
+        self._allowance = allowance
         self._asked: Group | None = None
         self._bytes_came = False
         self._client = AsyncModbusTcpClient(
@@ -92,6 +94,7 @@ class Link:
         )
 
     async def _ask_once(self, group: Group) -> Answer:
+        await self._allowance.turn()
         self._asked, self._bytes_came = group, False
         try:
             response = await self._request(group)

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
-from typing import Final, Literal, cast, get_args
+from typing import ClassVar, Final, Literal, cast, get_args
 
 from pydantic import Field
 
@@ -36,6 +36,8 @@ _REGISTER: Final = re.compile(
 
 class ModbusSource(SourceSpec):
     """Registers and coils of one Modbus device, or of several behind one gateway."""
+
+    counts_requests: ClassVar[bool] = True
 
     kind: Literal["modbus"] = "modbus"
     host: Host

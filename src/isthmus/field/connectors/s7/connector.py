@@ -51,7 +51,7 @@ class S7Connector(Connector[S7Source]):
     async def open(self) -> None:
         addresses = {tag: self.spec.parse_tag(tag) for tag in self.tags}
         try:
-            self._link = await Link.open(self.spec)
+            self._link = await Link.open(self.spec, self.allowance)
         except ConnectionRefused as refusal:
             raise self._refused(refusal) from refusal
         except (OSError, EOFError, ValueError) as error:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Self
 
+from isthmus.field.budget import Allowance
 from isthmus.field.connectors.s7 import wire
 from isthmus.field.connectors.s7.spec import S7Source
 from isthmus.field.connectors.s7.wire import Answer, Item
@@ -30,21 +31,26 @@ class Link:
     """
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timeout: float
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        timeout: float,
+        allowance: Allowance,
     ) -> None:
         self.pdu = 0
         """Longest message that both sides take, in bytes."""
         self._reader = reader
         self._writer = writer
         self._timeout = timeout
+        self._allowance = allowance
         self._sequence = 0
 
     @classmethod
-    async def open(cls, source: S7Source) -> Self:
+    async def open(cls, source: S7Source, allowance: Allowance) -> Self:
         """Connect and agree on the length of messages; ConnectionRefused if the CPU says no."""
         async with asyncio.timeout(source.timeout):
             reader, writer = await asyncio.open_connection(source.host, source.port)
-            link = cls(reader, writer, source.timeout)
+            link = cls(reader, writer, source.timeout, allowance)
             try:
                 await link._set_up(source)
             except BaseException:  # cancelled too: nobody else can close it yet
@@ -54,6 +60,7 @@ class Link:
 
     async def read(self, items: Sequence[Item]) -> list[bytes | int]:
         """Contents or return code of each; RequestRefused if the CPU answers for none."""
+        await self._allowance.turn()
         async with asyncio.timeout(self._timeout):
             answer = await self._ask(wire.read_request(self._next(), items))
         if answer.error:

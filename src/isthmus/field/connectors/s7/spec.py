@@ -1,6 +1,6 @@
 """What a person writes about an S7 source; no driver here."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,8 @@ from isthmus.model.spec.words import Host, Port, Seconds
 
 class S7Source(SourceSpec):
     """Data blocks, markers, inputs and outputs of one SIMATIC S7 (PUT/GET communication)."""
+
+    counts_requests: ClassVar[bool] = True
 
     kind: Literal["s7"] = "s7"
     host: Host
