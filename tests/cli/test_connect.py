@@ -171,6 +171,33 @@ async def test_the_device_is_never_written_to(
         assert write_requests(wire.sent) == []
 
 
+def test_a_source_without_an_address_space_is_mapped_from_a_list(tmp_path: Path):
+    folder = written(tmp_path / "model", "127.0.0.1:1")
+    site = SITE.replace(
+        'kind: opcua, endpoint: "opc.tcp://ADDRESS"', "kind: modbus, host: 10.0.0.9"
+    )
+    (folder / "hamburg.yaml").write_text(site, encoding="utf-8")
+    (folder / "press.yaml").write_text(
+        "machine_type: press\nkind: modbus\nblocks: [part_count]\nmap:\n"
+        '  part_count.good: {tag: "holding:9:uint16"}\n'
+    )
+    (folder / "hamburg.yaml").write_text(site.replace(", params: {root: IM07}", ""))
+    table = tmp_path / "register.csv"
+    table.write_text(
+        "Adresse;Datentyp;Kommentar\nholding:0:uint16;uint16;Ausschusszähler\n"
+        "holding:1:uint16;uint16;Öltemperatur\n",
+        encoding="utf-8",
+    )
+    refused = run("suggest", "im07", str(folder), "--seconds", "0")
+    assert "--list tags.csv" in refused.stderr
+    result = run("suggest", "im07", str(folder), "--list", str(table), "--seconds", "0",
+                 "--accept")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert changed(result.stdout) == [
+        '+  part_count.scrap: {tag: "holding:0:uint16", counter: {bits: 16}}'
+    ]
+
+
 # Many ----------------------------------------------------------------------------------------
 
 

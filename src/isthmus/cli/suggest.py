@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import typer
 from rich.console import Console
@@ -14,9 +14,11 @@ from isthmus.base.clock import SystemClock
 from isthmus.base.problem import ProblemsError
 from isthmus.cli.browse import crawl
 from isthmus.cli.probe import find
-from isthmus.field.connector import Refused, Unreachable, Unsupported
+from isthmus.field.connector import Node, Refused, Unreachable, Unsupported
+from isthmus.field.listing import ListingError, nodes_of
 from isthmus.field.suggest import CONFIDENT, Language, Suggestion
-from isthmus.model.plant import Plant
+from isthmus.model.plant import Plant, Source
+from isthmus.model.write.bulk import RowsError, read_table
 from isthmus.model.write.edits import EditError
 from isthmus.runtime.browse import Browsing
 from isthmus.runtime.connect import (
@@ -30,6 +32,12 @@ from isthmus.runtime.connect import (
 )
 from isthmus.runtime.open import load_plant, model_folder
 from isthmus.runtime.settings import Settings
+
+_REFUSALS: Final = (
+    ProblemsError, LookupError, EditError, ListingError, RowsError, UnicodeDecodeError,
+    Unreachable, Refused, Unsupported,
+)  # fmt: skip
+"""What is told in a sentence; anything else is a bug."""
 
 
 def suggest(
@@ -45,6 +53,12 @@ def suggest(
         str, typer.Option(help="Which machine, where several read the source.")
     ] = "",
     under: Annotated[str, typer.Option(help="Path of the machine's folder in the source.")] = "",
+    listed: Annotated[
+        Path | None,
+        typer.Option(
+            "--list", exists=True, dir_okay=False, help="A CSV of tags, instead of browsing."
+        ),
+    ] = None,
     seconds: Annotated[
         float, typer.Option(min=0, max=600, help="How long to listen to the likeliest tags.")
     ] = 5.0,
@@ -70,8 +84,7 @@ def suggest(
     model = model_folder(folder)
     try:
         plant = load_plant(model)
-        browsing = Browsing(find(plant, source), Settings.of(), SystemClock())
-        nodes = crawl(browsing, console).nodes
+        nodes = _nodes(find(plant, source), listed, console)
         asked = wanted(
             model, plant, source,
             machine=machine, blocks=block or (), under=under, nodes=nodes,
@@ -81,9 +94,24 @@ def suggest(
         chosen = _chosen(found, take or [], every=accept or (diff and not take))
         if chosen and (accept or take or diff):
             _write(model, plant, asked, chosen, console, only_show=diff)
-    except (ProblemsError, LookupError, EditError, Unreachable, Refused, Unsupported) as error:
-        console.print(str(error.args[0] if error.args else error), markup=False, soft_wrap=True)
+    except _REFUSALS as error:
+        console.print(_said(error), markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"the list is not UTF-8 (byte {error.start}); save it as “CSV UTF-8”"
+    return str(error.args[0] if isinstance(error, LookupError) else error)
+
+
+def _nodes(source: Source, listed: Path | None, console: Console) -> Sequence[Node]:
+    if listed is not None:
+        return nodes_of(read_table(listed.read_bytes().decode("utf-8-sig")))
+    try:
+        return crawl(Browsing(source, Settings.of(), SystemClock()), console).nodes
+    except Unsupported as error:
+        raise Unsupported(f"{error}; give its tags as a table: --list tags.csv") from error
 
 
 def _chosen(found: Sequence[Suggestion], take: Sequence[str], *, every: bool) -> list[Chosen]:

@@ -78,10 +78,10 @@ class Browsing:
         if stored is not None and stored.crawled.complete:
             return stored.crawled
         connector = _opener(replace(self.source, tags=()), self._clock, self._factory)
+        _browsable(connector)
         try:
             async with asyncio.timeout(OPEN_SECONDS):
                 await connector.open()
-            _browsable(connector)
             self._crawl = Crawl(
                 connector.browse,
                 at_once=connector.browses_at_once,

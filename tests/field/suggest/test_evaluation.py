@@ -1,6 +1,7 @@
 """The right tag comes first: measured on address spaces of many vendors' styles."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -10,6 +11,7 @@ from isthmus.field.suggest import CONFIDENT, suggest
 from .spaces import RECORDINGS, Space, blocks, spaces
 
 FIRST, AMONG_THREE = 0.80, 0.95
+GUIDE = Path(__file__).parents[3] / "docs" / "guides" / "connect-a-machine.md"
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,20 @@ def test_two_real_machines_that_nobody_here_named():
         pytest.skip("the folder of recordings is not beside the repository")
     (recorded,) = [space for space in spaces() if space.name == "okuma_recorded"]
     assert measured(recorded).first / measured(recorded).fields >= FIRST
+
+
+@pytest.mark.parametrize("split", ["tuning", "test"])
+def test_the_guide_says_what_was_measured(split):
+    if not RECORDINGS.is_dir():
+        pytest.skip("the folder of recordings is not beside the repository")
+    total = of_half(split)
+    count = sum(space.split == split for space in spaces())
+    first, three = (100 * one / total.fields for one in (total.first, total.among_three))
+    row = (
+        f"| {split} | {count} | {total.fields} | {first:.3g} % | {three:.3g} % "
+        f"| {total.wrongly_sure} of {total.without_answer} |"
+    )
+    assert row in GUIDE.read_text(encoding="utf-8")
 
 
 def test_the_halves_are_of_the_size_that_was_promised():
