@@ -318,6 +318,66 @@ async def test_an_agent_that_was_restarted_is_begun_again(agent: MtconnectAgent)
     assert len(gaps) == 1
 
 
+async def test_after_an_outage_the_buffer_fills_the_gap_in_order(agent: MtconnectAgent) -> None:
+    tags = ("m1_count", "m1_exec", "m1_program", "m1_system", "m1_vars[a]")
+    start = parse_time("2026-03-02T06:00:00Z")
+    agent.put("m1_exec", "READY", start)
+    agent.put("m1_program", "O1", start)
+    agent.put("m1_vars", {"a": 1, "b": 2}, start)
+    agent.condition("m1_system", "Fault", "410", "Overload", start)
+    async with opened(connector(agent, *tags)) as mtconnect:
+        await first(mtconnect)
+        agent.put("m1_count", 1)
+        await read_until(mtconnect, lambda seen: len(seen) >= 1)
+        position = mtconnect.position()
+    assert position is not None
+    for number in range(2, 5):
+        agent.put("m1_count", number, start + number * SECOND)
+    agent.condition("m1_system", "Warning", "17", "Oil low", start + 5 * SECOND)
+    agent.put("m1_vars", {"b": 3}, start + 6 * SECOND)
+    again = connector(agent, *tags)
+    again.resume(position)
+    async with opened(again) as mtconnect:
+        samples = await read_until(mtconnect, lambda seen: len(seen) >= 7)
+        assert mtconnect.missed() == []
+    assert {s.tag: s.value for s in samples[:3]} == {
+        "m1_exec": "READY", "m1_program": "O1", "m1_vars[a]": 1,
+    }  # fmt: skip
+    assert values(samples, "m1_count") == [2, 3, 4]
+    assert [s.device_time - start for s in samples if s.tag == "m1_count"] == [
+        2 * SECOND, 3 * SECOND, 4 * SECOND,
+    ]  # fmt: skip
+    assert values(samples, "m1_system") == ["FAULT:410;WARNING:17"]
+
+
+@pytest.mark.parametrize("lost", ["restarted", "too old", "another agent", "another kind"])
+async def test_what_the_buffer_cannot_fill_begins_anew(lost: str) -> None:
+    agent = MtconnectAgent([mill("m1")], buffer_size=50)
+    await agent.start()
+    async with opened(connector(agent, "m1_count")) as mtconnect:
+        await first(mtconnect)
+        agent.put("m1_count", 1)
+        await read_until(mtconnect, lambda seen: len(seen) >= 1)
+        position = mtconnect.position() or b""
+    if lost == "restarted":
+        agent.restart()
+    for number in range(100 if lost == "too old" else 5):
+        agent.put("m1_count", 10 + number)
+    again = connector(agent, "m1_count")
+    match lost:
+        case "another agent":
+            position = position.replace(str(agent.port).encode(), b"1")
+        case "another kind":
+            position = b"\xff"
+    again.resume(position)
+    async with opened(again) as mtconnect:
+        samples = await first(mtconnect)
+        agent.put("m1_count", 999)
+        samples += await read_until(mtconnect, lambda seen: len(seen) >= 1)
+    await agent.stop()
+    assert values(samples) == [109 if lost == "too old" else 14, 999]
+
+
 async def test_history_is_what_the_buffer_still_has(agent: MtconnectAgent) -> None:
     start = parse_time("2026-03-02T06:00:00Z")
     for second in range(10):

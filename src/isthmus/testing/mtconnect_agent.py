@@ -23,6 +23,8 @@ _STATUS: Final = {200: "OK", 404: "Not Found", 405: "Method Not Allowed", 400: "
 _ACTIVE: Final = frozenset({"Warning", "Fault"})
 
 Level = Literal["Normal", "Warning", "Fault", "Unavailable"]
+Present = dict[str, dict[str, Observed]]
+"""Data item → code of an active condition (else empty) → what was observed."""
 
 
 class RequestError(Exception):
@@ -89,7 +91,9 @@ class MtconnectAgent:
         self._next = 1
         self._buffer.clear()
         self._started = self._clock.now()
-        self._present: dict[str, dict[str, Observed]] = {}
+        self._present: Present = {}
+        self._before: Present = {}
+        """What was true before the oldest observation in the buffer."""
         for item in self._items.values():
             level: Level | None = "Unavailable" if item.category == "CONDITION" else None
             self._add(Observed(0, item, self._started, None, level))
@@ -117,21 +121,11 @@ class MtconnectAgent:
     def _add(self, observed: Observed) -> None:
         numbered = replace(observed, sequence=self._next)
         self._next += 1
+        if len(self._buffer) == self._buffer.maxlen:
+            _remember(self._before, self._buffer[0])
         self._buffer.append(numbered)
-        self._remember(numbered)
+        _remember(self._present, numbered)
         self._wake.set()
-
-    def _remember(self, new: Observed) -> None:
-        present = self._present.setdefault(new.item.id, {})
-        active = {key: old for key, old in present.items() if old.level in _ACTIVE}
-        if new.level in _ACTIVE:
-            self._present[new.item.id] = active | {new.code: new}
-        elif new.level == "Normal" and new.code and active.keys() - {new.code}:
-            active.pop(new.code, None)
-            self._present[new.item.id] = active
-        else:
-            kept = replace(new, value=_merged(present.get(""), new), code="")
-            self._present[new.item.id] = {"": kept}
 
     def _standing(self) -> Standing:
         return Standing(
@@ -152,13 +146,28 @@ class MtconnectAgent:
             case "probe" | "":
                 return xml.probe(devices, self._standing())
             case "current":
-                present = [one for active in self._present.values() for one in active.values()]
+                present = [one for active in self._at(query).values() for one in active.values()]
                 return xml.streams(devices, present, self._standing())
             case "sample":
                 document, _ = self._sample(devices, *self._range(query))
                 return document
             case _:
                 raise RequestError("UNSUPPORTED", f"`{request}` is not served here", 400)
+
+    def _at(self, query: Mapping[str, str]) -> Present:
+        """What was true at a sequence number; now, if none is given."""
+        if "at" not in query:
+            return self._present
+        standing, at = self._standing(), _number(query, "at", 0)
+        if not standing.first <= at <= standing.last:
+            raise RequestError(
+                "OUT_OF_RANGE", f"'at' must be between {standing.first} and {standing.last}"
+            )
+        present = dict(self._before)
+        for observed in self._buffer:
+            if observed.sequence <= at:
+                _remember(present, observed)
+        return present
 
     def _range(self, query: Mapping[str, str]) -> tuple[int, int]:
         standing = self._standing()
@@ -280,6 +289,20 @@ class MtconnectAgent:
         if not found or len(path) > 1:
             raise RequestError("NO_DEVICE", f"could not find the device `{'/'.join(path)}`")
         return found
+
+
+def _remember(presents: Present, new: Observed) -> None:
+    """Put it in the place of what it replaces."""
+    present = presents.get(new.item.id, {})
+    active = {key: old for key, old in present.items() if old.level in _ACTIVE}
+    if new.level in _ACTIVE:
+        presents[new.item.id] = active | {new.code: new}
+    elif new.level == "Normal" and new.code and active.keys() - {new.code}:
+        active.pop(new.code, None)
+        presents[new.item.id] = active
+    else:
+        kept = replace(new, value=_merged(present.get(""), new), code="")
+        presents[new.item.id] = {"": kept}
 
 
 def _merged(old: Observed | None, new: Observed) -> Value:

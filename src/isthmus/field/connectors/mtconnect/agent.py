@@ -1,7 +1,6 @@
 """Requests to one agent and what its answers mean; the only module here that needs the driver."""
 
 import logging
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from isthmus.field.connectors.mtconnect.answers import BrokenOffError, OutOfRang
 from isthmus.field.connectors.mtconnect.multipart import BrokenStreamError, boundary_of, parts
 from isthmus.field.connectors.mtconnect.spec import MtconnectSource
 from isthmus.field.mtconnect import documents
+from isthmus.field.trust import distrust, trust
 
 _XML: Final = "text/xml, application/xml;q=0.9, */*;q=0.1"
 _PASSES_BY_ITSELF: Final = frozenset({"INTERNAL_ERROR", "QUERY_ERROR"})
@@ -31,7 +31,7 @@ class Agent:
             headers={"accept": _XML},
             auth=(spec.user, password) if spec.user else None,
             timeout=spec.timeout,
-            verify=_trust(spec.ca),
+            verify=trust(spec.ca),
             trust_env=False,  # machines are not behind the office's proxy
         )
 
@@ -107,18 +107,7 @@ class Agent:
         return Refused(f"{self._base}: the agent says {said}")
 
     def _unreachable(self, error: Exception) -> Exception:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
-            cause = cause.__cause__ or cause.__context__
+        cause = distrust(error)
         if cause is not None:
             return Refused(f"{self._base}: certificate not trusted ({cause})")
         return Unreachable(f"{self._base}: {str(error) or type(error).__name__}")
-
-
-def _trust(ca: str | None) -> ssl.SSLContext | bool:
-    if ca is None:
-        return True
-    try:
-        return ssl.create_default_context(cafile=ca)
-    except (OSError, ssl.SSLError) as error:
-        raise Refused(f"`ca`: cannot read {ca}: {error}") from error

@@ -1,7 +1,8 @@
 """One agent: probe and current to begin with, then its stream of samples without a break."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ from isthmus.base.clock import Clock, Micros, to_micros
 from isthmus.field.connector import Connector, Missed, Node, Refused, Unreachable
 from isthmus.field.connectors.mtconnect.answers import BrokenOffError, OutOfRangeError
 from isthmus.field.connectors.mtconnect.interpret import Interpreter
+from isthmus.field.connectors.mtconnect.place import Place, place, unpack
 from isthmus.field.connectors.mtconnect.spec import MtconnectSource
 from isthmus.field.mtconnect import documents
 from isthmus.field.mtconnect.documents import DataItem, Header, MalformedError
@@ -44,10 +46,15 @@ class MtconnectConnector(Connector[MtconnectSource]):
         self._interpreter = Interpreter((), ())
         self._header: Header | None = None
         """Of the last document; its `next` is where we go on."""
+        self._place: Place | None = None
+        """Where we were before an outage."""
         self._heard: Micros = 0
         self._out_of_range = 0
         self._stream: AsyncGenerator[Any, None] | None = None
         self._coming: asyncio.Task[Any] | None = None
+
+    def resume(self, position: bytes) -> None:
+        self._place = unpack(self._of(), position)
 
     async def open(self) -> None:
         from isthmus.field.connectors.mtconnect.agent import Agent
@@ -61,6 +68,9 @@ class MtconnectConnector(Connector[MtconnectSource]):
             if document is not None:
                 await self._take(document)
         return self._samples.take()
+
+    def position(self) -> bytes | None:
+        return place(self._of(), self._expected()).pack()
 
     def missed(self) -> list[Missed]:
         missed, self._missed = self._missed, []
@@ -112,6 +122,9 @@ class MtconnectConnector(Connector[MtconnectSource]):
             yield root
             position = max(position + 1, documents.header(root).next)
 
+    def _of(self) -> str:
+        return f"{self.spec.url} {self.spec.device}"
+
     def _opened(self) -> "Agent":
         if self._agent is None:
             raise RuntimeError("read before open, or after close")
@@ -131,7 +144,31 @@ class MtconnectConnector(Connector[MtconnectSource]):
         except (OutOfRangeError, MalformedError) as error:
             raise Unreachable(f"{self.spec.url}: {error}") from error
         received = self._heard = self.clock.now()
+        before, self._place = self._place, None
+        if before is not None and await self._go_back(before, current):
+            return
         self._interpreter.present(documents.observations(current), received, self._samples)
+
+    async def _go_back(self, before: Place, current: Any) -> bool:
+        """Go on where we were, if the agent still can.
+
+        What has changed since then comes with the stream, from its first change on; what has not
+        comes now. Conditions and sets start as they were then.
+        """
+        if not before.is_in(self._expected()):
+            return False
+        try:
+            then = await self._opened().get("current", {"at": before.next - 1})
+        except (OutOfRangeError, Refused):  # agents of version 1.0 know no `at`
+            return False
+        was = Samples()
+        self._interpreter.present(documents.observations(then), self._heard, was)
+        unchanged = Interpreter(self.tags, self._items)
+        observations = documents.observations(current)
+        unchanged.present(observations, self._heard, self._samples, before.next)
+        _copy(was, self._samples, self._interpreter.entries() - set(self._samples.tag))
+        self._header = replace(self._expected(), next=before.next)
+        return True
 
     async def _begin_again(self, why: str) -> None:
         since = self._heard
@@ -221,6 +258,17 @@ class MtconnectConnector(Connector[MtconnectSource]):
                 coming.exception()  # we go anyway: it is of no interest any more
         if stream is not None:
             await stream.aclose()
+
+
+def _copy(samples: Samples, into: Samples, tags: Collection[str]) -> None:
+    """Those of these tags."""
+    columns = zip(
+        samples.tag, samples.device_time, samples.received_time, samples.number, samples.text,
+        samples.quality, strict=True,
+    )  # fmt: skip
+    for sample in columns:
+        if sample[0] in tags:
+            into.add(*sample)
 
 
 def _count(header: Header) -> int:

@@ -21,6 +21,7 @@ _NUMERIC_EVENTS: Final = frozenset({
     "SWING_RADIUS", "THICKNESS", "TOOL_OFFSET", "TRANSFER_COUNT", "UNCERTAINTY", "UNLOAD_COUNT",
 })  # fmt: skip
 """Types of events that the schema (2.7) declares as numbers; all samples are."""
+_SETS: Final = frozenset({"DATA_SET", "TABLE"})
 
 
 class _Wanted(NamedTuple):
@@ -43,9 +44,16 @@ class Interpreter:
             self._want(tag, parse_address(tag), known)
 
     def present(
-        self, observations: Iterable[Observation], received: Micros, samples: Samples
+        self,
+        observations: Iterable[Observation],
+        received: Micros,
+        samples: Samples,
+        before: int | None = None,
     ) -> None:
-        """Take in a `current` document: all that is true now, each tag once."""
+        """Take in a `current` document: all that is true now, each tag once.
+
+        `before`: only what has been so since before this sequence number.
+        """
         by_item: dict[str, list[Observation]] = {}
         for observation in observations:
             by_item.setdefault(observation.item, []).append(observation)
@@ -55,6 +63,8 @@ class Interpreter:
         self._sets.clear()
         for item, wanted in self._wanted.items():
             seen = by_item.get(item, [])
+            if before is not None and any(one.sequence >= before for one in seen):
+                continue
             for observation in seen:
                 self._observe(observation)
             if seen:
@@ -72,6 +82,15 @@ class Interpreter:
             if observation.item in self._wanted:
                 touched = self._observe(observation)
                 self._emit(observation, touched, received, samples)
+
+    def entries(self) -> set[str]:
+        """Tags of single entries of sets and tables: the set may change and the entry not."""
+        return {
+            one.tag
+            for item, wanted in self._wanted.items()
+            for one in wanted
+            if one.elements and self._items[item].representation in _SETS
+        }
 
     def _want(self, tag: str, address: MtconnectTag, items: Sequence[DataItem]) -> None:
         there = [item for item in items if address.device in ("", item.device, item.device_uuid)]
@@ -129,7 +148,7 @@ class Interpreter:
         return [(time, *values.read_value(seen.text, numeric=numeric and not vector))]
 
     def _is_set(self, seen: Observation) -> bool:
-        return bool(seen.entries) or self._items[seen.item].representation in ("DATA_SET", "TABLE")
+        return bool(seen.entries) or self._items[seen.item].representation in _SETS
 
 
 def _component(text: str, elements: tuple[str, ...], *, numeric: bool) -> tuple[Value, int]:
