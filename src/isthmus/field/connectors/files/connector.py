@@ -26,6 +26,7 @@ _READ_WAITS: Final = 1.0
 _WORKS: Final = 0.5
 """Seconds of work at files in one `read()`."""
 _ENDS_WITHIN: Final = 2.0
+_FASTEST: Final = 0.02
 _MOST_SAMPLES: Final = 10_000
 _A_STEP: Final = 50.0
 """Seconds that one step may take at most: opening a large workbook is one."""
@@ -102,7 +103,8 @@ class FilesConnector(Connector[FilesSource]):
         work = await self._ask(self._work, _A_STEP)
         self._progress = work.progress
         self._stored = self._stored and work.samples is None
-        self._due = began + (0.0 if work.more else self.spec.interval / self.clock.speed)
+        pause = 0.0 if work.more else max(_FASTEST, self.spec.interval / self.clock.speed)
+        self._due = began + pause
         return work.samples
 
     async def acknowledge(self) -> None:

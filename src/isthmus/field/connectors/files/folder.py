@@ -16,6 +16,7 @@ from isthmus.field.connectors.files.spec import FilesSource
 
 _UNFINISHED: Final = (".tmp", ".part", ".partial", ".crdownload", ".filepart", ".reason.txt")
 SHELVES: Final = ("done", "failed")
+_NO_SHELF: Final = "`{}`, which we made in it, is gone; make it again if it was deleted"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Folder:
         try:
             for shelf in SHELVES:
                 if known and not (self.path / shelf).is_dir():
-                    raise self._gone(f"`{shelf}`, which we made in it, is gone")
+                    raise self._gone(_NO_SHELF.format(shelf))
                 (self.path / shelf).mkdir(exist_ok=True)
         except OSError as error:
             raise Refused(
@@ -72,7 +73,7 @@ class Folder:
             raise self._gone("another file system is mounted there")
         found = self._look()
         if self._spec.after == "move" and not (self.path / SHELVES[0]).is_dir():
-            raise self._gone(f"`{SHELVES[0]}`, which we made in it, is gone")
+            raise self._gone(_NO_SHELF.format(SHELVES[0]))
         now = time.monotonic()
         before, self._seen = self._seen, {}
         drops = []

@@ -28,7 +28,7 @@ class SqlSource(TableSource):
     overlap: Seconds = Field(default=600.0, ge=0)
     """So much is read again each time, because rows become visible later than they say; what was
     read before is recognised."""
-    overlap_rows: int = Field(default=1000, ge=0)
+    overlap_rows: int = Field(default=100, ge=0)
     """The same where `order` is a number: so many numbers are read again."""
     key: Columns = ()
     """Columns that tell one row from every other; without them `order` does if it is a number,
