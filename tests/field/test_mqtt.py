@@ -14,6 +14,7 @@ from pydantic import SecretStr, ValidationError
 from isthmus.base.clock import SystemClock, parse_time
 from isthmus.field.connector import AnyConnector, Refused, Unreachable
 from isthmus.field.connectors.mqtt import MqttConnector, MqttSource
+from isthmus.field.connectors.mqtt import connector as module
 from isthmus.field.mqtt.tls import Tls
 from isthmus.field.values import (
     BAD_DECODING,
@@ -54,6 +55,12 @@ pytestmark = [pytest.mark.peer, needs_mosquitto]
 STATE = "graz/cell-1/state#$.state"
 TEMP = "graz/cell-1/temp"
 PASSWORD = "secret"
+
+
+@pytest.fixture(autouse=True)
+def _short_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read that waits a second for nothing would make `read_for` as long."""
+    monkeypatch.setattr(module, "_READ_WAITS", 0.1)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from pydantic import SecretStr, ValidationError
 from isthmus.base.clock import SECOND, SystemClock
 from isthmus.field.connector import AnyConnector, Missed, Refused
 from isthmus.field.connectors.sparkplug import SparkplugConnector, SparkplugSource
+from isthmus.field.connectors.sparkplug import connector as module
 from isthmus.field.connectors.sparkplug.proto import messages
 from isthmus.field.values import BAD_DECODING, BAD_NO_DATA, BAD_WAITING_FOR_INITIAL_DATA
 from isthmus.flow.parcel import BAD, BAD_NODE_UNKNOWN, BAD_NOT_CONNECTED, GOOD, UNCERTAIN
@@ -46,6 +47,12 @@ TEMP = "plant/edge-1/press-4:Melt/Temp"
 DOOR = "plant/edge-1:Door"
 MOTOR = "plant/edge-1/press-4:Motor"
 UINT64, INT8, DATASET, TEMPLATE = 8, 1, 16, 19
+
+
+@pytest.fixture(autouse=True)
+def _short_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read that waits a second for nothing would make `read_for` as long."""
+    monkeypatch.setattr(module, "_READ_WAITS", 0.1)
 
 
 @pytest.fixture

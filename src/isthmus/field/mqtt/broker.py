@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from isthmus.field.mqtt.link import Publication, Settings
+from isthmus.field.mqtt.client import Publication, Settings
 from isthmus.field.mqtt.tls import Tls, context
 from isthmus.model.spec.site import SourceSpec
 from isthmus.model.spec.words import Host, Port, Seconds

@@ -2,21 +2,24 @@
 
 import asyncio
 import contextlib
-import math
 import ssl
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from isthmus.base.clock import SECOND, Clock, Micros
 from isthmus.field.connector import Refused, Unreachable
-from isthmus.field.mqtt.tls import TlsSocket
+from isthmus.field.mqtt.client import (
+    MOST_UNACKNOWLEDGED,
+    Publication,
+    Settings,
+    Version,
+    client,
+    dial,
+)
 
 if TYPE_CHECKING:
-    from paho.mqtt.client import Client, MQTTMessage
-
-Version = Literal["5", "3.1.1"]
+    from paho.mqtt.client import MQTTMessage
 
 MOST_WAITING: Final = 100_000
 """Messages kept in memory. With QoS 1 the broker stops long before; QoS 0 knows no such brake."""
@@ -29,9 +32,7 @@ _TRY_AGAIN: Final = frozenset({
 })  # fmt: skip
 """Reasons of a broker that pass by themselves; all others need a person."""
 
-_MOST_UNACKNOWLEDGED: Final = 1_000
-"""Sent to us before we acknowledge (MQTT 5): so fast may a source be between two writes to disk."""
-_WINDOWS: Final[dict[Version, int]] = {"3.1.1": 8, "5": _MOST_UNACKNOWLEDGED // 2}
+_WINDOWS: Final[dict[Version, int]] = {"3.1.1": 8, "5": MOST_UNACKNOWLEDGED // 2}
 """Unacknowledged messages at which a broker may be near its limit. With 3.1.1 it does not tell us
 which that is; those we know of have 10 to 32."""
 _UNKNOWN_VERSION: Final = "Unsupported protocol version"
@@ -43,34 +44,6 @@ class _VersionRefused(Refused):
 
 class _ClosedEarly(Unreachable):
     """The connection ended before a greeting: so some brokers answer to an unknown version."""
-
-
-class Publication(NamedTuple):
-    """What we say ourselves."""
-
-    topic: str
-    payload: bytes
-    qos: int
-    retain: bool
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to reach a broker and who we are."""
-
-    host: str
-    port: int
-    client_id: str
-    protocol: Literal["auto", "5", "3.1.1"]
-    session_expiry: float
-    """0: a clean session."""
-    keepalive: float
-    timeout: float
-    user: str | None
-    password: str | None
-    tls: ssl.SSLContext | None
-    will: Publication | None = None
-    """What the broker says for us when we are gone without a goodbye."""
 
 
 class Message(NamedTuple):
@@ -101,7 +74,6 @@ class Link:
         self._unacknowledged = 0
         self._loop = asyncio.get_running_loop()
         self._connecting: asyncio.Future[Any] | None = None
-        self._socket: object = None
         self._speak("3.1.1" if settings.protocol == "3.1.1" else "5")
 
     def _speak(self, version: Version) -> None:
@@ -112,7 +84,7 @@ class Link:
         self._greeting: asyncio.Future[str] = self._loop.create_future()
         self._granted: dict[int, asyncio.Future[list[bool]]] = {}
         self._published: dict[int, asyncio.Future[str]] = {}
-        self._client = _client(self._settings, version)
+        self._client = client(self._settings, version)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_subscribe = self._on_subscribe
@@ -134,17 +106,20 @@ class Link:
         where = f"{self._settings.host}:{self._settings.port}"
         try:
             # Name lookup, TCP and TLS block in paho; they end by its own timeout.
-            self._connecting = self._loop.run_in_executor(None, self._dial)
+            self._connecting = self._loop.run_in_executor(
+                None, dial, self._client, self._settings, self._version
+            )
             await asyncio.shield(self._connecting)
             self._watch()
             refusal = await asyncio.wait_for(self._greeting, self._settings.timeout)
         except ssl.SSLCertVerificationError as error:
             raise Refused(f"{where}: certificate not trusted ({error.verify_message})") from error
         except _ClosedEarly as error:
-            if isinstance(self._socket, TlsSocket) and self._socket.refusal:
-                said = self._socket.refusal
-                raise Refused(f"{where}: the broker refuses our certificate ({said})") from error
-            raise
+            tls = self._settings.tls
+            if tls is None or not tls.refusal:
+                raise
+            what = f"the broker refuses our certificate ({tls.refusal})"
+            raise Refused(f"{where}: {what}") from error
         except (OSError, TimeoutError) as error:
             raise Unreachable(f"{where}: {_text_of(error)}") from error
         if refusal:
@@ -231,18 +206,6 @@ class Link:
 
     # In the event loop -------------------------------------------------------------------------
 
-    def _dial(self) -> None:
-        settings = self._settings
-        clean_start: dict[str, Any] = {}
-        if self._version == "5":
-            clean_start = {
-                "clean_start": not settings.session_expiry,
-                "properties": _session(settings),
-            }
-        self._client.connect(
-            settings.host, settings.port, max(1, math.ceil(settings.keepalive)), **clean_start
-        )
-
     def _watch(self) -> None:
         sock: Any = self._client.socket()
         if sock is None:
@@ -254,7 +217,6 @@ class Link:
         self._client.on_socket_unregister_write = lambda _client, _data, open_: self._remove_writer(
             open_
         )
-        self._socket = sock
         self._loop.add_reader(sock, self._read)
         if self._client.want_write():
             self._loop.add_writer(sock, self._client.loop_write)
@@ -338,43 +300,10 @@ class Link:
         return now
 
 
-def _client(settings: Settings, version: Version) -> "Client":
-    from paho.mqtt.client import Client
-    from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-
-    version_5 = version == "5"
-    client = Client(
-        callback_api_version=CallbackAPIVersion.VERSION2,
-        client_id=settings.client_id,
-        clean_session=None if version_5 else not settings.session_expiry,
-        protocol=MQTTProtocolVersion.MQTTv5 if version_5 else MQTTProtocolVersion.MQTTv311,
-        reconnect_on_failure=False,  # the runtime reconnects, with a new connector
-        manual_ack=True,
-    )
-    client.connect_timeout = settings.timeout
-    if settings.user is not None:
-        client.username_pw_set(settings.user, settings.password)
-    if settings.tls is not None:
-        client.tls_set_context(settings.tls)
-    if settings.will is not None:
-        client.will_set(*settings.will)
-    return client
-
-
 def _refused(reason: str) -> type[Exception]:
     if reason == _UNKNOWN_VERSION:
         return _VersionRefused
     return Unreachable if reason in _TRY_AGAIN else Refused
-
-
-def _session(settings: Settings) -> Any:
-    from paho.mqtt.packettypes import PacketTypes
-    from paho.mqtt.properties import Properties
-
-    properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    properties.ReceiveMaximum = _MOST_UNACKNOWLEDGED
-    properties.SessionExpiryInterval = int(settings.session_expiry)
-    return properties
 
 
 def _topic(message: "MQTTMessage") -> str:

@@ -1,5 +1,6 @@
 """TLS to a broker: certificates as a person declares them, and what the broker says of ours."""
 
+import contextlib
 import ssl
 from typing import Any, Final, Self
 
@@ -33,17 +34,23 @@ class Tls(Spec):
         return self
 
 
-class TlsSocket(ssl.SSLSocket):
-    """Remembers why the broker ended it, which paho would swallow; leaves nothing open."""
+class TlsContext(ssl.SSLContext):
+    """Trusts what is declared, and remembers what a broker said of our certificate."""
 
     refusal = ""
-    """What the broker said of our certificate."""
+
+
+class _Socket(ssl.SSLSocket):
+    """Notes why the broker ended it, which paho would swallow; leaves nothing open.
+
+    With TLS 1.3 the broker looks at our certificate when our handshake is already over.
+    """
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as its base
         try:
             super().do_handshake(block)
         except OSError as error:
-            self._remember(error)
+            self._note(error)
             self.close()
             raise
 
@@ -51,22 +58,41 @@ class TlsSocket(ssl.SSLSocket):
         try:
             return super().recv(buflen, flags)
         except OSError as error:
-            self._remember(error)
+            self._note(error)
             raise
 
-    def _remember(self, error: OSError) -> None:
-        # With TLS 1.3 the broker looks at our certificate when our handshake is already over.
-        if isinstance(error, ssl.SSLError) and error.reason in _OUR_CERTIFICATE:
-            self.refusal = error.reason.lower().replace("_", " ")
+    def send(self, data: Any, flags: int = 0) -> int:
+        try:
+            return super().send(data, flags)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except OSError:
+            # The reason may have arrived before our words could leave.
+            with contextlib.suppress(OSError):
+                self.recv(1)
+            raise
+
+    def _note(self, error: OSError) -> None:
+        context = self.context
+        if (
+            isinstance(error, ssl.SSLError)
+            and error.reason in _OUR_CERTIFICATE
+            and isinstance(context, TlsContext)
+        ):
+            context.refusal = error.reason.lower().replace("_", " ")
 
 
-def context(tls: Tls | None) -> ssl.SSLContext | None:
+def context(tls: Tls | None) -> TlsContext | None:
     """Read the certificates; Refused where one cannot be read. Blocks."""
     if tls is None:
         return None
+    made = TlsContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.sslsocket_class = _Socket
     try:
-        made = ssl.create_default_context(cafile=tls.ca)
-        made.sslsocket_class = TlsSocket
+        if tls.ca is None:
+            made.load_default_certs()
+        else:
+            made.load_verify_locations(tls.ca)
         if tls.cert is not None:
             password: Any = tls.key_password.get_secret_value() if tls.key_password else None
             made.load_cert_chain(tls.cert, tls.key, password)

@@ -25,7 +25,8 @@ from isthmus.field.connectors.sparkplug.topics import (
 from isthmus.field.connectors.sparkplug.tree import children
 from isthmus.field.first_values import FirstValues
 from isthmus.field.mqtt.broker import settings
-from isthmus.field.mqtt.link import Link, Publication, wait
+from isthmus.field.mqtt.client import Publication
+from isthmus.field.mqtt.link import Link, wait
 from isthmus.field.mqtt.link import Message as Arrived
 from isthmus.field.samples import Samples
 from isthmus.field.values import BAD_WAITING_FOR_INITIAL_DATA, add_value
@@ -93,7 +94,7 @@ class SparkplugConnector(Connector[SparkplugSource]):
         # A clean session brings nothing again: there is no use in waiting for the disk.
         link.acknowledge(came)
         self._look_at_clock(now())
-        await self._speak(link, now())
+        await self._speak_if_heard(link, now())
         for tag in self._waiting.due(now()):
             at = self.clock.now()
             add_value(self._buffer, tag, None, at, at, BAD_WAITING_FOR_INITIAL_DATA)
@@ -194,6 +195,14 @@ class SparkplugConnector(Connector[SparkplugSource]):
             self._rebirths.want(edge.node, now)
         elif edge.online:
             self._rebirths.born(edge.node)
+
+    async def _speak_if_heard(self, link: Link, now: float) -> None:
+        """On a broken link what was already read goes first; the next `read()` says so."""
+        try:
+            await self._speak(link, now)
+        except Unreachable:
+            if not self._buffer:
+                raise
 
     async def _speak(self, link: Link, now: float) -> None:
         """Our two publications: STATE, and a rebirth where that is allowed."""

@@ -1,16 +1,15 @@
-"""The metrics of one edge node: names, aliases and types from its births, values into samples."""
+"""The metrics of one edge node: what it says of them becomes samples of our tags."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from isthmus.base.clock import Micros
 from isthmus.field.connectors.sparkplug.address import Address
+from isthmus.field.connectors.sparkplug.definitions import Definition, Definitions, Reader
 from isthmus.field.connectors.sparkplug.quality import quality_of
 from isthmus.field.connectors.sparkplug.session import Message
 from isthmus.field.connectors.sparkplug.values import (
-    NAMES,
     TEMPLATE,
     Plain,
     text,
@@ -24,71 +23,7 @@ from isthmus.flow.parcel import BAD, BAD_NODE_UNKNOWN, BAD_NOT_CONNECTED, GOOD, 
 _ABSENT: Final = object()
 
 
-class Reader:
-    """One tag, and what was last said of it."""
-
-    __slots__ = ("address", "last", "stale", "stamp", "tag", "time")
-
-    def __init__(self, tag: str, address: Address) -> None:
-        self.tag = tag
-        self.address = address
-        self.time: Micros = 0
-        """Device time of its latest sample; historical ones do not count."""
-        self.stamp: Micros = 0
-        """What the node itself wrote as the time of that."""
-        self.last: tuple[Plain, int] | None = None
-        self.stale: Micros | None = None
-        """Since when it is, by its sample."""
-
-
-@dataclass
-class Definition:
-    """One metric as its birth describes it."""
-
-    name: str
-    datatype: int
-    readers: Sequence[Reader] = ()
-    members: "Definitions | None" = None
-    """Of a template."""
-    whole: dict[str, Plain] = field(default_factory=dict)
-    """The template's last value: data may carry some of its members only."""
-    unit: str = ""
-
-
-class Definitions:
-    """What a birth, or a template, names."""
-
-    def __init__(self, metrics: Iterable[Any], readers: Mapping[str, Sequence[Reader]]) -> None:
-        self.by_name: dict[str, Definition] = {}
-        self.by_alias: dict[int, Definition] = {}
-        for metric in metrics:
-            if isinstance(metric.name, str):  # protobuf hands over bytes where it is no UTF-8
-                self.add(metric, readers.get(metric.name, ()))
-
-    def add(self, metric: Any, readers: Sequence[Reader]) -> None:
-        made = Definition(metric.name, metric.datatype, readers, unit=_unit(metric))
-        if metric.HasField("template_value"):
-            made.members = Definitions(metric.template_value.metrics, {})
-        self.by_name[metric.name] = made
-        if metric.HasField("alias"):
-            self.by_alias[metric.alias] = made
-
-    def of(self, metric: Any) -> Definition | None:
-        """Find a metric of a data message, by its name or its alias."""
-        if metric.name:
-            return self.by_name.get(metric.name)
-        return self.by_alias.get(metric.alias) if metric.HasField("alias") else None
-
-    def complete(self, template: "Definitions") -> None:
-        """Take over what only the template's definition says."""
-        for name, member in template.by_name.items():
-            self.by_name.setdefault(name, member)
-            if self.by_name[name].datatype == 0:
-                self.by_name[name].datatype = member.datatype
-
-
-@dataclass(frozen=True)
-class _Said:
+class _Said(NamedTuple):
     """What one metric says at one time."""
 
     holder: Any
@@ -123,7 +58,7 @@ class Metrics:
         known = self.devices[device] = Definitions(message.payload.metrics, readers)
         if not device:
             self._templates = known
-        for metric, definition in zip_definitions(message.payload.metrics, known):
+        for metric, definition in known.described(message.payload.metrics):
             self._complete(metric, definition)
             if definition.readers:
                 self._take(_said(metric, definition, message, GOOD, in_birth=True))
@@ -226,13 +161,6 @@ class Metrics:
         add_value(self._samples, reader.tag, flat, time, received, quality)
 
 
-def zip_definitions(metrics: Iterable[Any], known: Definitions) -> Iterator[tuple[Any, Definition]]:
-    """Each metric of a birth with its definition; of two with one name the last one counts."""
-    for metric in metrics:
-        if metric.name in known.by_name:
-            yield metric, known.by_name[metric.name]
-
-
 def _said(
     metric: Any, definition: Definition, message: Message, quality: int, *, in_birth: bool
 ) -> _Said:
@@ -327,15 +255,3 @@ def _pick(found: Plain, steps: Sequence[str | int]) -> Plain:
         except (KeyError, IndexError, TypeError):
             return _ABSENT
     return found
-
-
-def _unit(metric: Any) -> str:
-    for key, property_ in zip(metric.properties.keys, metric.properties.values, strict=False):
-        if key in {"engUnit", "Engineering Units"}:
-            return str(property_.string_value)
-    return ""
-
-
-def type_name(definition: Definition) -> str:
-    """Name of a metric's data type, for browsing."""
-    return NAMES.get(definition.datatype, str(definition.datatype))

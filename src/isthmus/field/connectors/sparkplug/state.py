@@ -3,7 +3,7 @@
 import json
 
 from isthmus.base.clock import Micros
-from isthmus.field.mqtt.link import Publication
+from isthmus.field.mqtt.client import Publication
 
 
 def state(topic: str, *, online: bool, at: Micros) -> Publication:

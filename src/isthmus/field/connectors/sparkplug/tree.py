@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from isthmus.field.connector import Node
 from isthmus.field.connectors.sparkplug.address import format_address
+from isthmus.field.connectors.sparkplug.definitions import Definition, Definitions, type_name
 from isthmus.field.connectors.sparkplug.edge import Edge
-from isthmus.field.connectors.sparkplug.metrics import Definition, Definitions, type_name
 from isthmus.field.connectors.sparkplug.topics import NodeId
 
 
