@@ -25,8 +25,10 @@ _EUROMAP: Final = MappingProxyType({
     "LastCycleTime": "cycle_time",
     "JobPartsCounter": "parts_produced", "JobGoodPartsCounter": "good_parts",
     "JobBadPartsCounter": "scrap_parts", "InjectionTime": "injection_time",
-    "PlasticizationTime": "plasticising_time", "CushionStroke": "cushion",
-    "SpecificPressureMaximum": "injection_pressure",
+    "DosingTime": "plasticising_time", "CushionStroke": "cushion", "PartID": "material_number",
+    "CushionVolume": "cushion_volume", "SpecificPressureMaximum": "injection_pressure",
+    "HoldSpecificPressureMaximum": "hold_pressure", "BackPressure": "back_pressure",
+    "CavityPressureMaximum": "cavity_pressure", "JobCycleCounter": "cycle_count",
 })  # fmt: skip
 
 _BY_NAME: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = MappingProxyType({
@@ -38,6 +40,8 @@ _BY_NAME: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = MappingProxyType(
     }),
     f"{_OPC}MachineTool/": ("OPC 40501 (machine tools)", {
         "OperationMode": "machine_mode", "FeedOverride": "feed_override",
+        "RapidOverride": "rapid_override", "ChannelMode": "channel_mode",
+        "ChannelState": "channel_state", "PlaceNumber": "tool_place", "ToolName": "tool_name",
         "OrderIdentifier": "order_number", "PartIdentifier": "material_number",
         "PartsGood": "good_parts", "PartsCompleted": "parts_produced",
         "PartsPlannedPerRun": "order_quantity", "ToolIdentifier": "tool_number",
