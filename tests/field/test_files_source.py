@@ -165,6 +165,26 @@ async def test_a_file_that_is_still_written_waits(drop):
     assert len(rows) == 4
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"settle": "1 h"}, "it was never left alone for `settle`, 3600 s"),
+        ({"ready": "marker"}, "its `.done` has not come"),
+    ],
+)
+async def test_a_file_that_is_never_complete_is_named_once(drop, monkeypatch, options, why):
+    monkeypatch.setattr("isthmus.field.connectors.files.folder.OVERDUE", 0.02)
+    drop.put("a.csv")
+    connector = await drop.connect(**options)
+    missed: list[Any] = []
+    for _ in range(6):
+        assert await connector.read() is None
+        missed += connector.missed()
+    [one] = missed
+    assert one.detail.startswith("a.csv is not read for")
+    assert one.detail.endswith(why)
+
+
 async def test_files_with_an_unfinished_name_and_other_names_wait(drop):
     for name in ("a.csv.part", ".a.csv", "~$a.xlsx", "a.tmp", "other.log"):
         drop.put(name)

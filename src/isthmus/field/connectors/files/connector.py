@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from isthmus.base.clock import SECOND, Clock
 from isthmus.field.connector import Connector, Missed, Refused, Unreachable
+from isthmus.field.connectors.files import folder
 from isthmus.field.connectors.files.folder import Drop, Folder, told
 from isthmus.field.connectors.files.progress import NewerError, Progress, resumed
 from isthmus.field.connectors.files.reading import Reading
@@ -100,6 +101,7 @@ class FilesConnector(Connector[FilesSource]):
             await self._tidy()
         if self._reading is None and not self._drops:
             self._drops = self._new(await self._ask(self._folder.complete, self.spec.timeout))
+            self._name_overdue()
         work = await self._ask(self._work, _A_STEP)
         self._progress = work.progress
         self._stored = self._stored and work.samples is None
@@ -150,6 +152,17 @@ class FilesConnector(Connector[FilesSource]):
             for drop in drops
             if (old := begun.get(drop.path.name)) is None or not (old.ended and drop.is_still(old))
         ]
+
+    def _name_overdue(self) -> None:
+        """A file that never becomes complete must not be passed over in silence."""
+        now = self.clock.now()
+        awaited = f"its `{self.spec.marker}` has not come"
+        if self.spec.ready == "settled":
+            awaited = f"it was never left alone for `settle`, {self.spec.settle:g} s"
+        for name in self._folder.overdue():
+            detail = f"{name} is not read for {folder.OVERDUE / 60:.0f} min: {awaited}"
+            since = now - round(folder.OVERDUE * SECOND)
+            self._missed.append(Missed(since, now, detail))
 
     def _work(self) -> _Work:
         samples, progress, now = self._first, self._progress, self.clock.now()

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,8 @@ from isthmus.field.connectors.files.progress import Begun
 from isthmus.field.connectors.files.spec import FilesSource
 
 _UNFINISHED: Final = (".tmp", ".part", ".partial", ".crdownload", ".filepart", ".reason.txt")
+OVERDUE: Final = 600.0
+"""Seconds after which a file that is not complete is named."""
 SHELVES: Final = ("done", "failed")
 _NO_SHELF: Final = "`{}`, which we made in it, is gone; make it again if it was deleted"
 
@@ -33,11 +35,13 @@ class Drop:
 
 @dataclass(frozen=True)
 class _Seen:
-    """How a file looked, and since when."""
+    """How a file looked, and since when (monotonic)."""
 
     size: int
     modified: int
     since: float
+    first: float
+    """When it was seen first, however it has changed since."""
 
 
 class Folder:
@@ -49,6 +53,7 @@ class Folder:
         self.path = Path(spec.folder)
         self._seen: dict[str, _Seen] = {}
         self._device = 0
+        self._said: set[str] = set()
 
     def prepare(self, *, known: bool) -> None:
         """Look whether it is there; `known`: we have moved files in it before."""
@@ -82,11 +87,22 @@ class Folder:
                 continue
             seen = before.get(name)
             if seen is None or (seen.size, seen.modified) != (status.st_size, status.st_mtime_ns):
-                seen = _Seen(status.st_size, status.st_mtime_ns, now)
+                first = now if seen is None else seen.first
+                seen = _Seen(status.st_size, status.st_mtime_ns, now, first)
             self._seen[name] = seen
             if self._is_ready(name, found, now - seen.since):
                 drops.append(Drop(self.path / name, status.st_size, status.st_mtime_ns))
+                self._said.discard(name)
+                self._seen[name] = replace(seen, first=now)
         return sorted(drops, key=lambda drop: (drop.modified, drop.path.name))
+
+    def overdue(self) -> list[str]:
+        """Files that have not become complete for long; each is named once."""
+        limit = time.monotonic() - OVERDUE
+        late = [name for name, seen in self._seen.items() if seen.first < limit]
+        new = [name for name in late if name not in self._said]
+        self._said.update(new)
+        return new
 
     def file_away(self, name: str, begun: Begun, why: Sequence[str], *, failed: bool) -> bool:
         """Move it, with a text beside it where there is something to say; False: it has changed."""
