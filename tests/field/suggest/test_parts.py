@@ -1,8 +1,10 @@
 """Behaviour, units, standards and the assignment, each by itself."""
 
 from itertools import permutations
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -153,3 +155,20 @@ def test_ten_thousand_nodes_are_no_trouble():
     nodes.append(node("Zykluszeit", unit="s"))
     found = suggest(nodes, list(blocks().values()))
     assert next(one for one in found if one.key == "cycle.cycle_time").best.name == "Zykluszeit"
+
+
+def test_units_and_words_of_the_library_lead_to_the_machines_own():
+    library = Path(__file__).parents[3] / "src" / "isthmus" / "model" / "library"
+    written = yaml.safe_load_all((library / "injection_cycle.yaml").read_text(encoding="utf-8"))
+    block = next(Block.model_validate(one) for one in written if "block" in one)
+    nodes = [
+        node("Werkzeugtemperatur", unit="°C"), node("Nachdruck", unit="bar"),
+        node("Staudruck", unit="bar"), node("Dosierzeit", unit="s"), node("Schusszaehler", "DInt"),
+        node("Massepolster", unit="mm"), node("Oeldruck", unit="bar"),
+    ]  # fmt: skip
+    found = {one.field: one.best.name for one in suggest(nodes, [block]) if one.best}
+    assert found == {
+        "mould_temp": "Werkzeugtemperatur", "hold_pressure_max": "Nachdruck",
+        "back_pressure": "Staudruck", "dosing_time": "Dosierzeit", "cycles": "Schusszaehler",
+        "cushion_stroke": "Massepolster",
+    }  # fmt: skip
