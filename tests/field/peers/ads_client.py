@@ -26,7 +26,7 @@ seen = []
 def on_change(notification, _name):
     _, stamp, value = link.parse_notification(notification, TYPES[names[first]])
     seen.append([stamp.timestamp(), value])
-    if len(seen) > 1:
+    if value != values[first]:
         changed.set()
 
 
