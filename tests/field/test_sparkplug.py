@@ -398,13 +398,14 @@ async def test_a_probe_does_not_take_the_host_from_its_edge_nodes(edge: Sparkplu
 # Values -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("later", [-3_600_000, 1])
 async def test_historical_values_come_with_their_own_time_and_change_nothing_now(
-    edge: SparkplugEdge,
+    edge: SparkplugEdge, later: int
 ) -> None:
     await started(edge)
     async with opened(connector(edge, host_id=HOST)) as host:
         await births(host)
-        old = Metric("Melt/Temp", DOUBLE, 19.0, at=now_ms() - 3_600_000)
+        old = Metric("Melt/Temp", DOUBLE, 19.0, at=edge.metric("press-4", "Melt/Temp").at + later)
         edge.say("DDATA", "press-4", metrics=[old], historical=True)
         sample = await comes(host, TEMP, 19)
         assert sample.device_time == old.at * 1_000
