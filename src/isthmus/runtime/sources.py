@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeVar
 import pyarrow as pa
 
 from isthmus.base.clock import Clock, Micros
-from isthmus.field.connector import AnyConnector, Missed, Refused, Unreachable
+from isthmus.field.connector import AnyConnector, Missed, Refused, Unreachable, Unsupported
 from isthmus.field.registry import connector as connector_of
 from isthmus.flow.contract import Full, Log
 from isthmus.flow.failpoint import reach
@@ -18,12 +18,14 @@ from isthmus.flow.parcel import Rows
 from isthmus.model.plant import Plant, Source
 from isthmus.runtime.backoff import Backoff
 from isthmus.runtime.calls import FaultError, bounded
+from isthmus.runtime.filled import Filled
 from isthmus.runtime.heartbeat import Heartbeat
 from isthmus.runtime.intake import Intake, Taken
 from isthmus.runtime.pace import PARCEL_SAMPLES, Pace
 
 OPEN_SECONDS: Final = 60.0
 READ_SECONDS: Final = 60.0
+HISTORY_SECONDS: Final = 300.0
 CLOSE_SECONDS: Final = 5.0
 """A connector has its own, shorter timeouts; these bound a call that hangs in spite of them."""
 FASTEST_POLL: Final = 0.02
@@ -97,6 +99,8 @@ class SourceRunner:
         """Since when a polled source could not be read; it must be opened anew."""
         self._position: bytes | None = None
         """Where to read on after what was read last, of a source that has such a place."""
+        self._filled: Filled | None = None
+        """How much of the open gap is filled from what the source itself kept."""
         self._failure = ""
 
     async def run(self) -> None:
@@ -145,6 +149,8 @@ class SourceRunner:
         """Until `stop()`, or until what a polled source showed meanwhile can no longer be known."""
         opened = self.clock.now()
         if self._since is not None:
+            if connector.fills_gaps:
+                await self._fill(connector, self._since, opened)
             self._intake.opened(self._since, opened)
         batch: list[pa.Table] = []
         try:
@@ -174,6 +180,25 @@ class SourceRunner:
             if not batch and self._intake.mapping.derived:
                 self._take(await self._with_room(self._intake.tick))
             await self._rest(connector, pace.pause())
+
+    async def _fill(self, connector: AnyConnector, since: Micros, opened: Micros) -> None:
+        """What the source kept while nobody listened, before anything newer is counted."""
+        if self._filled is None or self._filled.since != since:
+            self._filled = Filled(since)
+            self._intake.opened(since, since)
+        self._filled.trouble = ""
+        try:
+            for start, end in self._filled.windows(opened):
+                kept = await self._call(
+                    connector.history(start, end), HISTORY_SECONDS, "reading its history"
+                )
+                if kept is None:
+                    return  # we are stopped
+                samples = self._filled.new(kept)
+                await self._write([samples] if samples.num_rows else [])
+                self._filled.wrote(samples, end)
+        except (Refused, Unsupported) as error:
+            self._filled.trouble = str(error)
 
     async def _rest(self, connector: AnyConnector, seconds: float) -> None:
         """Until the next read is due; ends early when we are stopped."""
@@ -224,15 +249,19 @@ class SourceRunner:
         """The connector answered: now the source is back, not when its port was open."""
         self._heard = self.clock.now()
         self._heartbeat.heard(self.source.name, self._heard)
+        filled, self._filled = self._filled, None
         if self._since is not None:
-            await self._with_room(partial(self._intake.back, opened))
+            known = filled is not None and filled.covers(self.source.tags)
+            end = self._since if known else opened
+            await self._with_room(partial(self._intake.back, end))
             self._since = None
         if self._out is not None or not self._connected:
             what: What = "connected" if self._out is None else "back"
             self._connected, self._out = True, None
             self._unreachable.reset()
             self._refused.reset()
-            self._say(what, "; ".join(connector.attention()))
+            told = [filled.told(self.source.tags)] if filled is not None else []
+            self._say(what, "; ".join([*told, *connector.attention()]))
 
     async def _lost(self, what: What, detail: str) -> None:
         self._connected = False

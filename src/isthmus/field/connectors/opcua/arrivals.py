@@ -49,6 +49,8 @@ class NodeItem:
     last_time: Micros
     id: int = 0
     """What the server calls the item."""
+    asked: ua.NodeId | None = None
+    """The node as the server knows it, once it has granted the item."""
 
 
 Item = NodeItem | EventItem
@@ -130,14 +132,14 @@ class Arrivals:
         else:
             self.gone.discard(single.handle)
         for reader in item.readers:
-            converted = await self._converted(data, reader)
+            converted = await self.converted(data, reader)
             if reader.reading.path and reader.last == converted:
                 continue
             if reader.reading.path:
                 reader.last = converted
             self.samples.add(reader.tag, at, received, *converted)
 
-    async def _converted(self, data: ua.DataValue, reader: Reader) -> Converted:
+    async def converted(self, data: ua.DataValue, reader: Reader) -> Converted:
         """Structures are learnt when the first of them comes."""
         while True:
             try:

@@ -7,7 +7,6 @@ import pyarrow as pa
 
 from isthmus.base.clock import Clock, Micros
 from isthmus.field.connector import Connector, Missed, Node, Unreachable
-from isthmus.field.connectors.opcua.address import NodeTag
 from isthmus.field.connectors.opcua.spec import OpcuaSource
 from isthmus.field.samples import Samples
 
@@ -24,6 +23,7 @@ class OpcuaConnector(Connector[OpcuaSource]):
     """Reads by subscription; asks for nothing that would change the server's values."""
 
     Spec: ClassVar[type[OpcuaSource]] = OpcuaSource
+    live: ClassVar[bool] = True
     browses_at_once: ClassVar[int] = 4
 
     def __init__(self, name: str, spec: OpcuaSource, tags: Sequence[str], clock: Clock) -> None:
@@ -93,16 +93,18 @@ class OpcuaConnector(Connector[OpcuaSource]):
             async for node in children(client, parent, self._paths):
                 yield node
 
+    @property
+    def fills_gaps(self) -> bool:
+        return self.spec.history
+
     async def history(self, start: Micros, end: Micros) -> pa.Table:
         """What the server itself has stored of our tags; nodes without history give nothing."""
-        from isthmus.field.connectors.opcua.history import read_history
+        from isthmus.field.connectors.opcua.history import History
         from isthmus.field.connectors.opcua.session import named_errors
 
-        client = self._connected()
-        parsed = {tag: self.spec.parse_tag(tag) for tag in self.tags}
-        readings = {tag: one.readings for tag, one in parsed.items() if isinstance(one, NodeTag)}
+        session, arrivals = self._connected().uaclient.session, self._opened().arrivals
         with named_errors(self.name, self.spec.endpoint):
-            return await read_history(client, readings, start, end, self.clock)
+            return await History(session, arrivals, self.clock).read(start, end)
 
     def _opened(self) -> "Subscription":
         if self._subscription is None:

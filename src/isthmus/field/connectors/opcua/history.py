@@ -1,61 +1,144 @@
 """What an OPC UA server has stored of its nodes' values (HistoryRead, raw)."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import pyarrow as pa
 from asyncua import ua
-from asyncua.client.client import Client
+from asyncua.client.ua_session import UaSession
 from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
+from asyncua.ua.status_codes import StatusCodes
 
-from isthmus.base.clock import Clock, Micros, to_datetime
-from isthmus.field.connectors.opcua.address import Reading, Step
-from isthmus.field.connectors.opcua.monitoring import node_id
-from isthmus.field.connectors.opcua.values import convert, device_time
+from isthmus.base.clock import SECOND, Clock, Micros, to_datetime, to_micros
+from isthmus.field.connector import Unsupported
+from isthmus.field.connectors.opcua.arrivals import Arrivals, NodeItem
+from isthmus.field.connectors.opcua.values import Converted, device_time
 from isthmus.field.samples import Samples
 from isthmus.flow.parcel import SAMPLES_SCHEMA
 
+NODES_PER_CALL: Final = 50
+CLOCKS_AGREE: Final = 2 * SECOND
+"""History is placed by the server's clock: if it differs more from ours, it cannot be."""
 
-async def read_history(
-    client: Client,
-    tags: Mapping[str, tuple[Reading, ...]],
+_NO_BOUND: Final = frozenset({StatusCodes.BadBoundNotFound, StatusCodes.BadBoundNotSupported})
+_NOTHING: Final = frozenset({
+    StatusCodes.BadNoData, StatusCodes.BadHistoryOperationUnsupported,
+    StatusCodes.BadHistoryOperationInvalid, StatusCodes.BadNodeIdUnknown,
+    StatusCodes.BadUserAccessDenied, StatusCodes.BadNotReadable,
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class History:
+    """Asks for the history of all nodes that are monitored."""
+
+    session: UaSession
+    arrivals: Arrivals
+    clock: Clock
+
+    async def read(self, start: Micros, end: Micros) -> pa.Table:
+        """In the order of device time; nodes of which the server stores nothing give none."""
+        await self._check_clocks()
+        samples = Samples()
+        stored = await self._stored()
+        for first in range(0, len(stored), NODES_PER_CALL):
+            await self._gather(stored[first : first + NODES_PER_CALL], start, end, samples)
+        table = samples.take()
+        return SAMPLES_SCHEMA.empty_table() if table is None else table.sort_by("device_time")
+
+    async def _check_clocks(self) -> None:
+        (answer,) = await self.session.read_attributes(
+            [ua.NodeId(ua.Int32(ObjectIds.Server_ServerStatus_CurrentTime))], AttributeIds.Value
+        )
+        theirs = answer.Value.Value if answer.Value is not None else None
+        ahead = to_micros(theirs) - self.clock.now() if theirs is not None else 0
+        if abs(ahead) > CLOCKS_AGREE:
+            way = "ahead of" if ahead > 0 else "behind"
+            raise Unsupported(
+                f"the server's clock is {abs(ahead) / SECOND:.0f} s {way} ours: set it right"
+            )
+
+    async def _stored(self) -> list[tuple[ua.NodeId, NodeItem]]:
+        """Items whose node lets its history be read."""
+        items = [
+            (item.asked, item)
+            for item in self.arrivals.items
+            if isinstance(item, NodeItem) and item.readers and item.asked is not None
+        ]
+        if not items:
+            return []
+        levels = await self.session.read_attributes(
+            [node for node, _ in items], AttributeIds.AccessLevel
+        )
+        return [one for one, level in zip(items, levels, strict=True) if _may_be_read(level)]
+
+    async def _gather(
+        self,
+        stored: Sequence[tuple[ua.NodeId, NodeItem]],
+        start: Micros,
+        end: Micros,
+        samples: Samples,
+    ) -> None:
+        """Of some nodes, answer by answer until no server keeps a rest."""
+        pending = [(node, item, b"") for node, item in stored]
+        bounds = True
+        while pending:
+            results = await self.session.history_read(_request(pending, start, end, bounds=bounds))
+            if bounds and any(r.StatusCode.value in _NO_BOUND for r in results):
+                bounds = False
+                continue
+            again = []
+            for (node, item, _), result in zip(pending, results, strict=True):
+                if result.StatusCode.value not in _NOTHING:
+                    result.StatusCode.check()
+                    await self._take(item, result.HistoryData, end, samples)
+                if result.ContinuationPoint:
+                    again.append((node, item, result.ContinuationPoint))
+            pending = again
+
+    async def _take(self, item: NodeItem, history: object, end: Micros, samples: Samples) -> None:
+        received = self.clock.now()
+        last: dict[str, Converted] = {}
+        for data in getattr(history, "DataValues", None) or ():
+            if data.StatusCode is not None and data.StatusCode.value in _NO_BOUND:
+                continue
+            at = device_time(data, received)
+            if at >= end:
+                continue
+            for reader in item.readers:
+                converted = await self.arrivals.converted(data, reader)
+                if reader.reading.path and last.get(reader.tag) == converted:
+                    continue
+                last[reader.tag] = converted
+                samples.add(reader.tag, at, received, *converted)
+
+
+def _request(
+    pending: Sequence[tuple[ua.NodeId, NodeItem, bytes]],
     start: Micros,
     end: Micros,
-    clock: Clock,
-) -> pa.Table:
-    """Values from `start` to `end`; nodes of which the server stores nothing give none."""
-    samples = Samples()
-    for tag, (node, element) in (await _stored(client, tags)).items():
-        values = await client.get_node(node).read_raw_history(
-            to_datetime(start), to_datetime(end), return_bounds=False
-        )
-        received = clock.now()
-        for value in values:
-            samples.add(tag, device_time(value, received), received, *convert(value, element))
-    return samples.take() or SAMPLES_SCHEMA.empty_table()
-
-
-async def _stored(
-    client: Client, tags: Mapping[str, tuple[Reading, ...]]
-) -> dict[str, tuple[ua.NodeId, tuple[Step, ...]]]:
-    """The reading of each tag whose node exists and lets its history be read."""
-    namespaces = await client.get_namespace_array()
-    asked = [
-        (tag, node_id(reading.node, namespaces), reading.path)
-        for tag, readings in tags.items()
-        for reading in reversed(readings)  # so that the preferred one is the last to be kept
-    ]
-    if not asked:
-        return {}
-    levels = await client.uaclient.session.read_attributes(
-        [node for _, node, _ in asked], AttributeIds.AccessLevel
+    *,
+    bounds: bool,
+) -> ua.HistoryReadParameters:
+    return ua.HistoryReadParameters(
+        HistoryReadDetails=ua.ReadRawModifiedDetails(
+            IsReadModified=False,
+            StartTime=to_datetime(start),
+            EndTime=to_datetime(end),
+            NumValuesPerNode=0,  # as many as the server likes; it keeps the rest for the next call
+            ReturnBounds=bounds,
+        ),
+        TimestampsToReturn=ua.TimestampsToReturn.Both,
+        ReleaseContinuationPoints=False,
+        NodesToRead=[
+            ua.HistoryReadValueId(NodeId=node, ContinuationPoint=rest or None)
+            for node, _, rest in pending
+        ],
     )
-    return {
-        tag: (node, element)
-        for (tag, node, element), level in zip(asked, levels, strict=True)
-        if _may_read_history(level)
-    }
 
 
-def _may_read_history(level: ua.DataValue) -> bool:
+def _may_be_read(level: ua.DataValue) -> bool:
     mask = level.Value.Value if level.Value is not None else None
     return mask is not None and bool(mask & (1 << ua.AccessLevel.HistoryRead.value))

@@ -183,6 +183,7 @@ class Monitoring:
         for item, result in zip(items, results, strict=True):
             if result.StatusCode.is_good():
                 item.id = result.MonitoredItemId
+                item.asked = self._node(item.node)
                 self._note(result)
             else:
                 self.arrivals.forget(item)

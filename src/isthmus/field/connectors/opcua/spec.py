@@ -43,6 +43,9 @@ class OpcuaSource(SourceSpec):
     queue_size: int = Field(default=100, ge=1, le=100_000)
     """Values per node the server keeps between two publications; what does not fit is a gap."""
 
+    history: bool = False
+    """After an outage, fill the gap from what the server has stored meanwhile."""
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
         _both("certificate", self.certificate, "private_key", self.private_key)
