@@ -68,6 +68,8 @@ class Connector(ABC, Generic[SpecT]):
     Spec: ClassVar[type[SourceSpec]]
     polled: ClassVar[bool] = False
     """True: the runtime calls `read()` at the pace of `spec.interval`. False: `read()` waits."""
+    live: ClassVar[bool] = False
+    """True: a tag's older value never comes after a newer one, except where a clock jumps back."""
     browses_at_once: ClassVar[int] = 1
     """How many `browse()` may run side by side; the one exception to never two at once."""
 

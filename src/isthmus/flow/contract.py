@@ -22,7 +22,7 @@ class Gap:
     end: Micros | None
     """None while it lasts."""
     reason: str
-    """`lost`, `stopped` (platform was down), `sequence` (source skipped), `disk_full`, `removed`, …"""
+    """`lost`, `stopped` (platform was down), `sequence` (source skipped), `removed`, …"""
     detail: str = ""
 
 
@@ -131,7 +131,9 @@ class Log(Protocol):
         """Begin a gap and write the rows that say `unknown`, in one transaction."""
         ...
 
-    def close_gap(self, source: str, *, end: Micros, now: Micros) -> None: ...
+    def close_gap(self, source: str, *, end: Micros, now: Micros, reason: str = "") -> None:
+        """End the source's gaps that are open, or only those of one `reason`."""
+        ...
 
     def recover(self, now: Micros, unknown: Callable[[str, Micros], Sequence[Rows]]) -> list[Gap]:
         """At start: a gap `stopped` for each source that was connected, from its last alive time.

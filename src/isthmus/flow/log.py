@@ -165,12 +165,12 @@ class SqliteLog(LogReader):
         with self._transaction() as db:
             return self._open_gap(db, Gap("", source, start, None, reason, detail), parcels, now)
 
-    def close_gap(self, source: str, *, end: Micros, now: Micros) -> None:
+    def close_gap(self, source: str, *, end: Micros, now: Micros, reason: str = "") -> None:
         with self._transaction() as db:
             db.execute(
                 'UPDATE gap SET "end" = max(start, ?), recorded = ?'
-                ' WHERE source = ? AND "end" IS NULL',
-                (end, now, source),
+                " WHERE source = ? AND \"end\" IS NULL AND ? IN (reason, '')",
+                (end, now, source, reason),
             )
             db.execute("INSERT OR REPLACE INTO alive VALUES (?, ?)", (source, end))
 

@@ -1,7 +1,7 @@
 """Calls of a connector that always end: in time, when we are stopped, and with errors we know."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from isthmus.field.connector import Refused, Unreachable
@@ -47,3 +47,17 @@ async def _end(tasks: set[asyncio.Future[Any]]) -> None:
         task.cancel()
     if pending:
         await asyncio.wait(pending, timeout=_CANCEL_SECONDS)
+
+
+async def noticed(
+    work: Coroutine[Any, Any, T], seconds: float, late: Callable[[], Coroutine[Any, Any, None]]
+) -> T:
+    """The result; if it takes longer than `seconds`, `late` is called meanwhile."""
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+        if not done:
+            await late()
+        return await task
+    finally:
+        await _end({task})

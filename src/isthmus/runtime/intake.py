@@ -120,9 +120,16 @@ class Intake:
 
     def interval(self, reason: str, detail: str, start: Micros, end: Micros) -> None:
         """A gap that is over already."""
-        now = self.clock.now()
-        self.log.open_gap(self.source.name, reason, detail, start=start, now=now)
-        self.log.close_gap(self.source.name, end=end, now=now)
+        self.begins(reason, detail, start)
+        self.ends(reason, end)
+
+    def begins(self, reason: str, detail: str, at: Micros) -> None:
+        """A gap in what the source tells, during which its machines are not unknown."""
+        self.log.open_gap(self.source.name, reason, detail, start=at, now=self.clock.now())
+        self.log.alive([self.source.name], at)  # should we die now, they are from then on
+
+    def ends(self, reason: str, at: Micros) -> None:
+        self.log.close_gap(self.source.name, end=at, now=self.clock.now(), reason=reason)
 
     def _see(self, samples: pa.Table) -> None:
         credible = pc.less_equal(

@@ -99,7 +99,7 @@ class EmbeddedPlatform:
             "version": self.version,
             "troubles": dict(self._troubles),
             "sources": {
-                name: "connected" if event.connected else event.what
+                name: "connected" if event.well else event.what
                 for name, event in self._source_events.items()
             },
             "systems": {name: event.what for name, event in self._system_events.items()},
@@ -257,7 +257,13 @@ class EmbeddedPlatform:
         self._source_events[event.name] = event
         name = f"source `{event.name}`: "  # with which some connectors begin by themselves
         log.info("%s%s", name, (event.detail or event.what).removeprefix(name))
-        self.hub.publish(f"source:{event.name}", {"what": event.what, "detail": event.detail})
+        self.hub.publish(
+            f"source:{event.name}",
+            {"what": event.what, "detail": event.detail, "connected": event.connected},
+        )
+        self._troubles.pop(f"disk of {event.name}", None)
+        if event.what == "disk_full":  # lost machines are not ours, but this is
+            self._troubles[f"disk of {event.name}"] = event.detail
 
     def _system_event(self, event: SystemEvent) -> None:
         self._system_events[event.name] = event

@@ -9,7 +9,8 @@ from typing import Any, Final, Literal, TypeVar
 
 import pyarrow as pa
 
-from isthmus.base.clock import Clock, Micros
+from isthmus.base.clock import MINUTE, Clock, Micros
+from isthmus.field.budget import Allowance
 from isthmus.field.connector import AnyConnector, Missed, Refused, Unreachable, Unsupported
 from isthmus.field.registry import connector as connector_of
 from isthmus.flow.contract import Full, Log
@@ -17,7 +18,8 @@ from isthmus.flow.failpoint import reach
 from isthmus.flow.parcel import Rows
 from isthmus.model.plant import Plant, Source
 from isthmus.runtime.backoff import Backoff
-from isthmus.runtime.calls import FaultError, bounded
+from isthmus.runtime.calls import FaultError, bounded, noticed
+from isthmus.runtime.device_clock import DeviceClock
 from isthmus.runtime.filled import Filled
 from isthmus.runtime.heartbeat import Heartbeat
 from isthmus.runtime.intake import Intake, Taken
@@ -32,10 +34,15 @@ FASTEST_POLL: Final = 0.02
 """A demonstration at high speed still leaves the device alone for a moment."""
 ROOM_SECONDS: Final = 1.0
 """Between two looks whether a full disk has room again."""
+LATE_INTERVALS: Final = 3.0
+LATE_SECONDS: Final = 2.0
+"""A poll that takes longer than both is slow: what came and went meanwhile nobody saw."""
+LIMITED_READ_SECONDS: Final = 600.0
+"""One poll within a budget of requests may take that long; each request has its own timeout."""
 
 What = Literal[
-    "connected", "lost", "refused", "fault", "back", "missed", "disk_full", "room",
-    "shape_failed", "stopped",
+    "connected", "lost", "refused", "fault", "back", "missed", "disk_full", "room", "slow",
+    "in_time", "clock", "shape_failed", "stopped",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -53,6 +60,11 @@ class SourceEvent:
     at: Micros
     connected: bool
     """Whether values come after this."""
+
+    @property
+    def well(self) -> bool:
+        """Whether they come as the model says they should."""
+        return self.connected and self.what not in {"disk_full", "slow"}
 
 
 Factory = Callable[[], AnyConnector]
@@ -95,8 +107,16 @@ class SourceRunner:
         self._connected = False
         self._polled = False
         self._full_since: Micros = 0
-        self._reopen: Micros = 0
-        """Since when a polled source could not be read; it must be opened anew."""
+        self._anew: _Anew | None = None
+        """Why it must be opened anew: only so does every tag tell its present value again."""
+        self._slow = False
+        """Said, and the gap that names it is open."""
+        self._late = False
+        """The poll under way, or the last one, took too long."""
+        self._device_clock = DeviceClock()
+        self._note = ""
+        """What is to be said once the source is back."""
+        self._allowance = Allowance(source.spec.budget)
         self._position: bytes | None = None
         """Where to read on after what was read last, of a source that has such a place."""
         self._filled: Filled | None = None
@@ -126,10 +146,14 @@ class SourceRunner:
     async def _session(self) -> float:
         """Open, read until something ends it, close; returns the pause in plant seconds."""
         connector = self._factory()
-        self._polled, self._reopen, self._position = connector.polled, 0, None
+        connector.allowance = self._allowance  # a new connection is no new budget
+        self._polled, self._anew, self._position = connector.polled, None, None
+        self._slow = False
+        self._device_clock.forget()
         try:
             if self._intake.position is not None:
                 connector.resume(self._intake.position)
+            await self._wait(self._allowance.wait())
             await self._call(connector.open(), OPEN_SECONDS, "opening it")
             await self._read_on(connector)
         except Unreachable as error:
@@ -146,7 +170,7 @@ class SourceRunner:
         return 0.0
 
     async def _read_on(self, connector: AnyConnector) -> None:
-        """Until `stop()`, or until what a polled source showed meanwhile can no longer be known."""
+        """Until `stop()`, or until its present values can only be known by opening it anew."""
         opened = self.clock.now()
         if self._since is not None:
             if connector.fills_gaps:
@@ -159,25 +183,26 @@ class SourceRunner:
             await self._write(batch)  # a poll comes only once
             raise
         await self._store(connector, batch)
-        if self._reopen:
-            await self._begin_gap("disk_full", _FULL, self._reopen)
+        if self._anew is not None and self._since is None:
+            await self._begin_gap(self._anew.reason, self._anew.detail, self._anew.since)
 
     async def _read_into(
         self, batch: list[pa.Table], connector: AnyConnector, opened: Micros
     ) -> None:
         """Read at the source's pace; `batch` holds what is not on disk yet."""
         pace = Pace(connector, self._in_wall_time(self.source.spec.interval))
-        while not self._stopping.is_set() and not self._reopen:
-            samples = await self._call(connector.read(), READ_SECONDS, "reading")
+        while not self._stopping.is_set() and self._anew is None:
+            samples = await self._read(connector)
             await self._heard_now(connector, opened)
             if samples is not None and samples.num_rows:
+                await self._judge_clock(connector, batch, samples)
                 batch.append(samples)
                 self._position = connector.position()
             pace.read(samples)
             if pace.is_full(batch):
                 await self._store(connector, batch)
             await self._take_missed(connector.missed())
-            if not batch and self._intake.mapping.derived:
+            if not batch and self._intake.mapping.waits:
                 self._take(await self._with_room(self._intake.tick))
             await self._rest(connector, pace.pause())
 
@@ -199,6 +224,20 @@ class SourceRunner:
                 self._filled.wrote(samples, end)
         except (Refused, Unsupported) as error:
             self._filled.trouble = str(error)
+
+    async def _read(self, connector: AnyConnector) -> pa.Table | None:
+        limited = self._allowance.limited
+        bound = LIMITED_READ_SECONDS if limited else READ_SECONDS
+        read = self._call(connector.read(), bound, "reading")
+        if not connector.polled:
+            return await read
+        interval = self._in_wall_time(self.source.spec.interval)
+        self._late = False
+        limit = max(LATE_INTERVALS * interval, LATE_SECONDS)
+        samples = await noticed(read, limit, self._too_slow)
+        if self._slow and not self._late:
+            await self._in_time()
+        return samples
 
     async def _rest(self, connector: AnyConnector, seconds: float) -> None:
         """Until the next read is due; ends early when we are stopped."""
@@ -248,6 +287,8 @@ class SourceRunner:
     async def _heard_now(self, connector: AnyConnector, opened: Micros) -> None:
         """The connector answered: now the source is back, not when its port was open."""
         self._heard = self.clock.now()
+        if self._device_clock.is_ahead:
+            return  # it talks, but of times that nobody can believe
         self._heartbeat.heard(self.source.name, self._heard)
         filled, self._filled = self._filled, None
         if self._since is not None:
@@ -261,7 +302,52 @@ class SourceRunner:
             self._unreachable.reset()
             self._refused.reset()
             told = [filled.told(self.source.tags)] if filled is not None else []
-            self._say(what, "; ".join([*told, *connector.attention()]))
+            note, self._note = self._note, ""
+            self._say(what, "; ".join([*told, *connector.attention(), *([note] if note else [])]))
+
+    async def _too_slow(self) -> None:
+        """What came and went during this poll nobody saw; what it brings is good."""
+        self._late = True
+        if self._slow or not self._connected:
+            return
+        self._slow = True
+        detail = (
+            f"one poll takes longer than {LATE_INTERVALS:g} times the `interval` of"
+            f" {self.source.spec.interval:g} s, what changed and changed back meanwhile was not"
+            " seen: a longer `interval` or fewer tags, or is the device or its network overloaded?"
+        )
+        await self._with_room(partial(self._intake.begins, "slow", detail, self._heard))
+        self._say("slow", detail)
+
+    async def _in_time(self) -> None:
+        self._slow = False
+        await self._with_room(partial(self._intake.ends, "slow", self.clock.now()))
+        self._say("in_time", "polls are as quick as the `interval` says again")
+
+    async def _judge_clock(
+        self, connector: AnyConnector, batch: list[pa.Table], samples: pa.Table
+    ) -> None:
+        """Before `samples` are taken; what came before them is stored by the old clock."""
+        if len(self.source.machines) != 1:
+            return  # one of several clocks: quarantine and ledger name what they say
+        clock = self._device_clock
+        match clock.judge(samples, live=connector.live):
+            case "fine":
+                return
+            case "ahead":
+                await self._store(connector, batch)
+                await self._lost("clock", _AHEAD.format(minutes=clock.by / MINUTE))
+            case "right_again":
+                await self._store(connector, batch)
+                self._anew = _Anew("clock", _RIGHT_AGAIN, self._heard)
+                self._note = _RIGHT_AGAIN
+            case "back":
+                await self._store(connector, batch)
+                self._note = _BACK.format(minutes=clock.by / MINUTE)
+                await self._lost("clock", self._note)
+                # What it tells from now on holds from now on, not in the hour it has told before.
+                self._intake.opened(self._since or self._heard, self._heard)
+                self._anew = _Anew("clock", self._note, self._heard)
 
     async def _lost(self, what: What, detail: str) -> None:
         self._connected = False
@@ -301,6 +387,7 @@ class SourceRunner:
     async def _with_room(self, write: Callable[[], T]) -> T:
         """Write in a thread; while the disk is full nothing is read, acknowledged or dropped."""
         since: Micros = 0
+        named = False
         while True:
             try:
                 written = await asyncio.to_thread(write)
@@ -308,24 +395,41 @@ class SourceRunner:
                 if not since:
                     since = self._full_since = self.clock.now()
                     self._say("disk_full", str(full))
+                    named = await self._name_full(since)
                 await self._wait(ROOM_SECONDS)
                 if self._stopping.is_set():
                     raise _Stopped from full
             else:
                 break
         if since:
-            await self._room_again(since)
+            await self._room_again(since, named=named)
         return written
 
-    async def _room_again(self, since: Micros) -> None:
+    async def _name_full(self, since: Micros) -> bool:
+        """At once, where the reserve of `keep.free_mb` still has room for that; else afterwards."""
+        if self._since is not None:
+            return False
+        try:
+            await asyncio.to_thread(self._intake.begins, self._full_reason, _FULL, since)
+        except Full:
+            return False
+        return True
+
+    async def _room_again(self, since: Micros, *, named: bool) -> None:
         """Values of a subscription only came late; what a poll would have seen is lost."""
         self._full_since = 0
-        self._say("room", "The disk has room again; intake goes on.")
+        now, reason = self.clock.now(), self._full_reason
         if self._polled:
-            self._reopen = since
+            self._anew = _Anew(reason, _FULL, since)
+        elif named:
+            await asyncio.to_thread(self._intake.ends, reason, now)
         else:
-            write = partial(self._intake.interval, "delayed", _FULL, since, self.clock.now())
-            await asyncio.to_thread(write)
+            await asyncio.to_thread(self._intake.interval, reason, _FULL, since, now)
+        self._say("room", "The disk has room again; intake goes on.")
+
+    @property
+    def _full_reason(self) -> str:
+        return "disk_full" if self._polled else "delayed"
 
     # Calls that end -------------------------------------------------------------------------------
 
@@ -369,5 +473,23 @@ class _Stopped(Exception):  # noqa: N818 - the condition, not a bug
     """We were stopped while waiting for room; what was not written was not acknowledged."""
 
 
+@dataclass(frozen=True)
+class _Anew:
+    """Why a source is opened anew although it answers, and since when that gap is."""
+
+    reason: str
+    detail: str
+    since: Micros
+
+
 _FULL = "intake stood still because the disk was full"
 _STOPPED = "the platform was stopped"
+_AHEAD = (
+    "its clock is {minutes:.0f} min ahead of ours: what it tells is kept in quarantine and believed"
+    " by nobody. Set its clock, or ours if it is wrong"
+)
+_RIGHT_AGAIN = "its clock is right again; what came meanwhile is in quarantine"
+_BACK = (
+    "its clock went back by {minutes:.0f} min: what it tells holds from its receipt on until its"
+    " times are later than those it told before; counters are believed again from then on"
+)

@@ -66,6 +66,7 @@ class EthernetIpConnector(Connector[EthernetIpSource]):
     """Polls; a Logix tag has no time of its own, so a value's time is that of its receipt."""
 
     Spec: ClassVar[type[EthernetIpSource]] = EthernetIpSource
+    live: ClassVar[bool] = True
     polled: ClassVar[bool] = True
 
     def __init__(

@@ -44,6 +44,7 @@ class ModbusConnector(Connector[ModbusSource]):
     """Polls; the device has no clock of its own, so a value's time is that of its receipt."""
 
     Spec: ClassVar[type[ModbusSource]] = ModbusSource
+    live: ClassVar[bool] = True
     polled: ClassVar[bool] = True
 
     def __init__(self, name: str, spec: ModbusSource, tags: Sequence[str], clock: Clock) -> None:

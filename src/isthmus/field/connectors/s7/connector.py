@@ -38,6 +38,7 @@ class S7Connector(Connector[S7Source]):
     """Polls; a value's time is that of its receipt."""
 
     Spec: ClassVar[type[S7Source]] = S7Source
+    live: ClassVar[bool] = True
     polled: ClassVar[bool] = True
 
     def __init__(self, name: str, spec: S7Source, tags: Sequence[str], clock: Clock) -> None:
