@@ -28,7 +28,7 @@ from isthmus.testing.connector_suite import (
     read_forever,
     read_until,
 )
-from isthmus.testing.mtconnect_agent import Component, Item, MtconnectAgent
+from isthmus.testing.mtconnect_agent import Component, Item, MtconnectAgent, Tool
 from isthmus.testing.mtconnect_agent import Device as Machine
 from isthmus.testing.tcp_proxy import TcpProxy
 
@@ -70,7 +70,11 @@ def mill(name: str) -> Machine:
         id=name,
         name=name.upper(),
         uuid=f"uuid-{name}",
-        items=(Item(f"{name}_avail", "AVAILABILITY"),),
+        items=(
+            Item(f"{name}_avail", "AVAILABILITY"),
+            Item(f"{name}_asset_chg", "ASSET_CHANGED"),
+            Item(f"{name}_asset_rem", "ASSET_REMOVED"),
+        ),
         components=(
             Component("Axes", f"{name}_axes", components=(axis,)),
             Component(
@@ -397,6 +401,8 @@ async def test_browsing_shows_components_and_data_items(agent: MtconnectAgent) -
         ("Axes", True, ""),
         ("Controller", True, ""),
         ("m1_avail", False, "M1/m1_avail"),
+        ("m1_asset_chg", False, "M1/m1_asset_chg"),
+        ("m1_asset_rem", False, "M1/m1_asset_rem"),
     ]
     assert [node.tag for node in path][:2] == ["M1/m1_exec", "M1/m1_count"]
     assert path[3].unit == "MILLIMETER_3D"
@@ -599,6 +605,8 @@ async def test_documents_of_our_agent_hold_to_the_published_schemas(
     agent.put("m1_offsets", {"G54": {"X": "10.5"}}, reset=True)
     for level in ("Normal", "Warning", "Fault"):
         agent.condition("m1_system", level, "410", "Overload")
+    agent.put_tool(Tool("T12", 0))
+    agent.remove_tool("T12")
     async with httpx.AsyncClient(base_url=agent.url) as http:
         for request, kind in [("probe", "Devices"), ("current", "Streams"), ("sample", "Streams")]:
             schema = etree.XMLSchema(etree.parse(SCHEMAS / f"MTConnect{kind}_2.7_1.0.xsd"))
@@ -614,7 +622,8 @@ async def test_documents_of_our_agent_hold_to_the_published_schemas(
         ("sample?count=0", 404, "OUT_OF_RANGE"),
         ("sample?from=x", 400, "INVALID_REQUEST"),
         ("NOBODY/current", 404, "NO_DEVICE"),
-        ("assets", 400, "UNSUPPORTED"),
+        ("cutlery", 400, "UNSUPPORTED"),
+        ("asset/T9", 404, "ASSET_NOT_FOUND"),
     ],
 )
 async def test_our_agent_says_what_it_does_not_have(

@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Final, Literal
@@ -11,9 +11,17 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from isthmus.base.clock import SECOND, Clock, Micros, SystemClock
 from isthmus.testing import mtconnect_documents as xml
-from isthmus.testing.mtconnect_documents import Component, Device, Item, Observed, Standing, Value
+from isthmus.testing.mtconnect_documents import (
+    Component,
+    Device,
+    Item,
+    Observed,
+    Standing,
+    Tool,
+    Value,
+)
 
-__all__ = ["Component", "Device", "Item", "MtconnectAgent"]
+__all__ = ["Component", "Device", "Item", "MtconnectAgent", "Tool"]
 
 HOST: Final = "127.0.0.1"
 _BOUNDARY: Final = "next-document"
@@ -59,6 +67,9 @@ class MtconnectAgent:
         self._server: asyncio.Server | None = None
         self._clients: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
         self._wake: asyncio.Event = asyncio.Event()
+        self.tools: dict[str, Tool] = {}
+        self.asked: list[str] = []
+        """Targets of all requests."""
         self.instance = 0
         self.restart()
 
@@ -116,6 +127,20 @@ class MtconnectAgent:
         at = self._clock.now() if time is None else time
         self._add(Observed(0, self._items[item_id], at, text, level, code))
 
+    def put_tool(self, tool: Tool) -> None:
+        """An asset is new or has changed; every device that tells so tells it."""
+        self.tools[tool.id] = tool
+        self._tell("ASSET_CHANGED", tool.id)
+
+    def remove_tool(self, tool: str) -> None:
+        del self.tools[tool]
+        self._tell("ASSET_REMOVED", tool)
+
+    def _tell(self, event: str, asset: str) -> None:
+        for item in self._items.values():
+            if item.type == event:
+                self.put(item.id, asset)
+
     # The buffer ----------------------------------------------------------------------------------
 
     def _add(self, observed: Observed) -> None:
@@ -137,6 +162,7 @@ class MtconnectAgent:
             last=self._next - 1,
             next=self._next,
             version=self._version,
+            assets=len(self.tools),
         )
 
     # Documents -----------------------------------------------------------------------------------
@@ -151,8 +177,16 @@ class MtconnectAgent:
             case "sample":
                 document, _ = self._sample(devices, *self._range(query))
                 return document
+            case "assets" if self._version >= "1.2":
+                return self._assets(self.tools)
             case _:
                 raise RequestError("UNSUPPORTED", f"`{request}` is not served here", 400)
+
+    def _assets(self, ids: Iterable[str]) -> bytes:
+        gone = [one for one in ids if one not in self.tools]
+        if gone:
+            raise RequestError("ASSET_NOT_FOUND", f"no asset `{gone[0]}`")
+        return xml.assets([self.tools[one] for one in ids], self._standing())
 
     def _at(self, query: Mapping[str, str]) -> Present:
         """What was true at a sequence number; now, if none is given."""
@@ -239,9 +273,14 @@ class MtconnectAgent:
     async def _respond(self, head: str, writer: asyncio.StreamWriter) -> None:
         method, target, _ = head.partition("\r\n")[0].split(" ")
         parts = urlsplit(target)
+        self.asked.append(target)
         *device, request = unquote(parts.path).strip("/").split("/")
         query = dict(parse_qsl(parts.query))
         try:
+            if device == ["asset"]:
+                self._devices(method, [])
+                await _send(writer, head, 200, self._assets([request]))
+                return
             devices = self._devices(method, device)
             if request == "sample" and "interval" in query:
                 self._range(query)
@@ -250,15 +289,7 @@ class MtconnectAgent:
             status, body = 200, self._answer(request, devices, query)
         except RequestError as error:
             status, body = error.status, xml.error(error.code, str(error), self._standing())
-        compressed = "gzip" in head.lower()
-        body = gzip.compress(body) if compressed else body
-        coding = "Content-Encoding: gzip\r\n" if compressed else ""
-        writer.write(
-            f"HTTP/1.1 {status} {_STATUS[status]}\r\nContent-Type: text/xml\r\n{coding}"
-            f"Content-Length: {len(body)}\r\n\r\n".encode()
-        )
-        writer.write(body)
-        await writer.drain()
+        await _send(writer, head, status, body)
 
     async def _respond_stream(
         self, writer: asyncio.StreamWriter, documents: AsyncIterator[bytes]
@@ -289,6 +320,18 @@ class MtconnectAgent:
         if not found or len(path) > 1:
             raise RequestError("NO_DEVICE", f"could not find the device `{'/'.join(path)}`")
         return found
+
+
+async def _send(writer: asyncio.StreamWriter, head: str, status: int, body: bytes) -> None:
+    compressed = "gzip" in head.lower()
+    body = gzip.compress(body) if compressed else body
+    coding = "Content-Encoding: gzip\r\n" if compressed else ""
+    writer.write(
+        f"HTTP/1.1 {status} {_STATUS[status]}\r\nContent-Type: text/xml\r\n{coding}"
+        f"Content-Length: {len(body)}\r\n\r\n".encode()
+    )
+    writer.write(body)
+    await writer.drain()
 
 
 def _remember(presents: Present, new: Observed) -> None:

@@ -83,6 +83,18 @@ class Observed:
 
 
 @dataclass(frozen=True)
+class Tool:
+    """A cutting tool, as an asset."""
+
+    id: str
+    time: Micros
+    minutes: float = 0
+    limit: float = 60
+    status: tuple[str, ...] = ("USED",)
+    pot: int = 1
+
+
+@dataclass(frozen=True)
 class Standing:
     """What every answer says of the agent."""
 
@@ -94,6 +106,7 @@ class Standing:
     last: int
     next: int
     version: str = "2.7"
+    assets: int = 0
 
 
 def probe(devices: Iterable[Device], standing: Standing) -> bytes:
@@ -117,6 +130,24 @@ def streams(devices: Iterable[Device], observed: Iterable[Observed], standing: S
         by_item.setdefault(one.item.id, []).append(one)
     for device in devices:
         _device_stream(all_streams, device, by_item)
+    return _bytes(root)
+
+
+def assets(tools: Iterable[Tool], standing: Standing) -> bytes:
+    root = _root("Assets", standing)
+    _header(root, standing, ("assetBufferSize", "assetCount"))
+    all_assets = SubElement(root, "Assets")
+    for tool in tools:
+        element = SubElement(
+            all_assets, "CuttingTool", assetId=tool.id, timestamp=iso(tool.time), toolId=tool.id
+        )
+        life = SubElement(element, "CuttingToolLifeCycle")
+        status = SubElement(life, "CutterStatus")
+        for one in tool.status:
+            SubElement(status, "Status").text = one
+        used = {"type": "MINUTES", "countDirection": "UP", "limit": _text(tool.limit)}
+        SubElement(life, "ToolLife", used).text = _text(tool.minutes)
+        SubElement(life, "Location", type="POT").text = str(tool.pot)
     return _bytes(root)
 
 
@@ -145,7 +176,7 @@ def _header(root: Element, standing: Standing, wanted: Sequence[str]) -> None:
         "firstSequence": standing.first,
         "lastSequence": standing.last,
         "assetBufferSize": 1024,
-        "assetCount": 0,
+        "assetCount": standing.assets,
     }
     header = {
         "creationTime": iso(standing.created),
@@ -213,6 +244,8 @@ def _observation(parent: Element, one: Observed) -> None:
     }
     optional = {"name": one.item.name, "subType": one.item.sub_type}
     attributes |= {key: value for key, value in optional.items() if value}
+    if one.item.type in {"ASSET_CHANGED", "ASSET_REMOVED"}:
+        attributes["assetType"] = "CuttingTool"
     if one.level is not None:
         attributes |= {"type": one.item.type} | ({"nativeCode": one.code} if one.code else {})
         if one.level in ("Warning", "Fault"):

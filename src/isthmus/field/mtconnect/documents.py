@@ -29,6 +29,8 @@ class Header:
     last: int
     size: int
     """How many observations the buffer holds; 0 where the answer does not say."""
+    assets: int
+    """How many assets the agent can keep; 0 where the answer does not say."""
     model_changed: str
     """When the devices were last described anew; empty before version 1.7."""
 
@@ -108,6 +110,7 @@ def header(root: Any) -> Header:
                 next=_whole(child.get("nextSequence")),
                 last=_whole(child.get("lastSequence")),
                 size=_whole(child.get("bufferSize")),
+                assets=_whole(child.get("assetBufferSize")),
                 model_changed=child.get("deviceModelChangeTime", ""),
             )
     raise MalformedError("it has no header")

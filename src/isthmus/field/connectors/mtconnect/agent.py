@@ -3,11 +3,16 @@
 import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx
 
 from isthmus.field.connector import Refused, Unreachable
-from isthmus.field.connectors.mtconnect.answers import BrokenOffError, OutOfRangeError
+from isthmus.field.connectors.mtconnect.answers import (
+    AssetNotFoundError,
+    BrokenOffError,
+    OutOfRangeError,
+)
 from isthmus.field.connectors.mtconnect.multipart import BrokenStreamError, boundary_of, parts
 from isthmus.field.connectors.mtconnect.spec import MtconnectSource
 from isthmus.field.mtconnect import documents
@@ -24,8 +29,8 @@ class Agent:
         logging.getLogger("httpx").setLevel(logging.WARNING)  # else it logs every request
         self._spec = spec
         self._longest = spec.max_document_mb * 1024 * 1024
-        prefix = spec.url.rstrip("/")
-        self._base = f"{prefix}/{spec.device}" if spec.device else prefix
+        self._root = spec.url.rstrip("/")
+        self._base = f"{self._root}/{spec.device}" if spec.device else self._root
         password = spec.password.get_secret_value() if spec.password else ""
         self._http = httpx.AsyncClient(
             headers={"accept": _XML},
@@ -37,8 +42,15 @@ class Agent:
 
     async def get(self, request: str, params: Mapping[str, Any] | None = None) -> Any:
         """The document an agent answers with."""
+        return await self._get(self._url(request), params)
+
+    async def asset(self, asset: str) -> Any:
+        """One asset; AssetNotFoundError where it is gone."""
+        return await self._get(f"{self._root}/asset/{quote(asset, safe='')}", None)
+
+    async def _get(self, url: str, params: Mapping[str, Any] | None) -> Any:
         try:
-            async with self._http.stream("GET", self._url(request), params=params) as response:
+            async with self._http.stream("GET", url, params=params) as response:
                 return self._document(response.status_code, await self._body(response))
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
@@ -102,6 +114,8 @@ class Agent:
         codes = {code for code, _ in errors}
         if "OUT_OF_RANGE" in codes:
             return OutOfRangeError(said)
+        if codes == {"ASSET_NOT_FOUND"}:
+            return AssetNotFoundError(said)
         if codes <= _PASSES_BY_ITSELF:
             return Unreachable(f"{self._base}: the agent says {said}")
         return Refused(f"{self._base}: the agent says {said}")

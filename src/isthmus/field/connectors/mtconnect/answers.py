@@ -7,3 +7,7 @@ class OutOfRangeError(Exception):
 
 class BrokenOffError(Exception):
     """The stream ended in the middle; the agent may still be there."""
+
+
+class AssetNotFoundError(Exception):
+    """The agent has no asset of that id, or none at all."""

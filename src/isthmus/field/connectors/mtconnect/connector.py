@@ -10,6 +10,8 @@ import pyarrow as pa
 from isthmus.base.clock import Clock, Micros, to_micros
 from isthmus.field.connector import Connector, Missed, Node, Refused, Unreachable
 from isthmus.field.connectors.mtconnect.answers import BrokenOffError, OutOfRangeError
+from isthmus.field.connectors.mtconnect.asset_tags import parse_asset
+from isthmus.field.connectors.mtconnect.following import Assets
 from isthmus.field.connectors.mtconnect.interpret import Interpreter
 from isthmus.field.connectors.mtconnect.place import Place, place, unpack
 from isthmus.field.connectors.mtconnect.spec import MtconnectSource
@@ -43,6 +45,9 @@ class MtconnectConnector(Connector[MtconnectSource]):
         self._missed: list[Missed] = []
         self._agent: Agent | None = None
         self._items: list[DataItem] = []
+        assets = [tag for tag in tags if parse_asset(tag) is not None]
+        self._signals = [tag for tag in tags if tag not in set(assets)]
+        self._assets = Assets(assets, clock)
         self._interpreter = Interpreter((), ())
         self._header: Header | None = None
         """Of the last document; its `next` is where we go on."""
@@ -99,7 +104,7 @@ class MtconnectConnector(Connector[MtconnectSource]):
     async def history(self, start: Micros, end: Micros) -> pa.Table:
         """What the agent's buffer still has of this time, by device time."""
         samples = Samples()
-        interpreter = Interpreter(self.tags, self._items)
+        interpreter = Interpreter(self._signals, self._items)
         async for root in self._buffered():
             interpreter.changes(documents.observations(root), self.clock.now(), samples)
         table = samples.take()
@@ -137,7 +142,7 @@ class MtconnectConnector(Connector[MtconnectSource]):
         agent = self._opened()
         probe = await agent.get("probe")
         self._items = list(documents.data_items(probe))
-        self._interpreter = Interpreter(self.tags, self._items)
+        self._interpreter = Interpreter(self._signals, self._items)
         try:
             current = await agent.get("current")
             self._header = documents.header(current)
@@ -145,9 +150,9 @@ class MtconnectConnector(Connector[MtconnectSource]):
             raise Unreachable(f"{self.spec.url}: {error}") from error
         received = self._heard = self.clock.now()
         before, self._place = self._place, None
-        if before is not None and await self._go_back(before, current):
-            return
-        self._interpreter.present(documents.observations(current), received, self._samples)
+        if before is None or not await self._go_back(before, current):
+            self._interpreter.present(documents.observations(current), received, self._samples)
+        await self._assets.begin(agent, probe, self._items, self._samples)
 
     async def _go_back(self, before: Place, current: Any) -> bool:
         """Go on where we were, if the agent still can.
@@ -163,7 +168,7 @@ class MtconnectConnector(Connector[MtconnectSource]):
             return False
         was = Samples()
         self._interpreter.present(documents.observations(then), self._heard, was)
-        unchanged = Interpreter(self.tags, self._items)
+        unchanged = Interpreter(self._signals, self._items)
         observations = documents.observations(current)
         unchanged.present(observations, self._heard, self._samples, before.next)
         _copy(was, self._samples, self._interpreter.entries() - set(self._samples.tag))
@@ -247,6 +252,7 @@ class MtconnectConnector(Connector[MtconnectSource]):
         self._out_of_range = 0
         self._header = header
         self._interpreter.changes(observations, received, self._samples)
+        await self._assets.follow(self._opened(), observations, self._samples)
 
     async def _stop_stream(self) -> None:
         coming, self._coming = self._coming, None

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from pydantic import Field, SecretStr
 
+from isthmus.field.connectors.mtconnect.asset_tags import AssetTag, parse_asset
 from isthmus.field.mtconnect.values import split_elements
 from isthmus.model.spec.site import SourceSpec
 from isthmus.model.spec.words import Seconds
@@ -55,5 +56,5 @@ class MtconnectSource(SourceSpec):
     """A longer answer is not read."""
 
     @classmethod
-    def parse_tag(cls, tag: str) -> MtconnectTag:
-        return parse_address(tag)
+    def parse_tag(cls, tag: str) -> MtconnectTag | AssetTag:
+        return parse_asset(tag) or parse_address(tag)
