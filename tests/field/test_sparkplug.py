@@ -18,8 +18,10 @@ from isthmus.field.connectors.sparkplug import SparkplugConnector, SparkplugSour
 from isthmus.field.connectors.sparkplug import connector as module
 from isthmus.field.connectors.sparkplug.proto import messages
 from isthmus.field.values import BAD_DECODING, BAD_NO_DATA, BAD_WAITING_FOR_INITIAL_DATA
+from isthmus.flow.log import SqliteLog
 from isthmus.flow.parcel import BAD, BAD_NODE_UNKNOWN, BAD_NOT_CONNECTED, GOOD, UNCERTAIN
-from isthmus.model.spec.site import SourceSpec
+from isthmus.model.spec.site import Keep, SourceSpec
+from isthmus.runtime.sources import SourceRunner
 from isthmus.testing.connector_suite import (
     ConnectorContract,
     Device,
@@ -29,6 +31,7 @@ from isthmus.testing.connector_suite import (
     read_for,
     read_once,
     read_until,
+    until,
 )
 from isthmus.testing.mosquitto import (
     Mosquitto,
@@ -37,6 +40,7 @@ from isthmus.testing.mosquitto import (
     with_subscriptions_only_to,
 )
 from isthmus.testing.mqtt_wire import publications
+from isthmus.testing.one_source import field, plant
 from isthmus.testing.sparkplug_edge import BOOLEAN, DOUBLE, STRING, Metric, SparkplugEdge, now_ms
 
 pytestmark = [pytest.mark.peer, needs_mosquitto]
@@ -561,6 +565,39 @@ async def test_changes_within_one_millisecond_are_told_apart(edge: SparkplugEdge
             edge.set("press-4", "Melt/Temp", value, at=at)
         samples = await read_until(host, lambda seen: len(seen) >= 3)
     assert [(s.value, s.device_time - at * 1_000) for s in samples] == [(1, 0), (2, 1), (3, 2)]
+
+
+# Into the log -----------------------------------------------------------------------------------
+
+
+async def test_a_dead_edge_node_makes_its_machine_unknown_in_the_log_and_on_the_page(
+    edge: SparkplugEdge, tmp_path: Path
+) -> None:
+    """The broker is there all the time: the source is connected, its machine is not."""
+    await started(edge)
+    mapped = field("a", "machine_state.state", STATE, codes=(("RUN", "execute"),))
+    wire, whole = plant(mapped, spec=source(edge.port, host_id=HOST))
+    log = SqliteLog(tmp_path / "hamburg.sqlite", "hamburg", Keep())
+    said: list[str] = []
+    live: list[Any] = []
+    runner = SourceRunner(
+        wire, whole, log, SystemClock(),
+        on_rows=lambda rows: live.extend(row for part in rows for row in part.table.to_pylist()),
+        on_event=lambda event: said.append(event.what),
+    )  # fmt: skip
+    task = asyncio.create_task(runner.run())
+    try:
+        await until(lambda: [row["state"] for row in live] == ["execute"], "no state came")
+        await asyncio.to_thread(edge.kill)
+        await until(lambda: len(live) == 2, "the death was not noticed")
+    finally:
+        runner.stop()
+        await task
+        stored = [row for part in log.read("rows", 0, 100) for row in part.table().to_pylist()]
+        log.close()
+    assert (live[1]["state"], live[1]["_quality"]) == (None, 2)
+    assert [row["state"] for row in stored][:2] == ["execute", None]
+    assert said == ["connected", "stopped"]
 
 
 # Access and browsing ----------------------------------------------------------------------------
