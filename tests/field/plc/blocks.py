@@ -1,9 +1,9 @@
 """Blocks for these tests: one of every type, and any that hypothesis draws."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
 from hypothesis import strategies as st
 
 from isthmus.field.plc.generate import Choice, Generated, generate
@@ -43,6 +43,14 @@ EVERY_TYPE: dict[str, Any] = {
     },
 }  # fmt: skip
 
+WRITTEN: dict[str, Any] = {
+    "probe.running": True, "probe.fault": False, "probe.small": -5, "probe.door": True,
+    "probe.wide": -(2**31), "probe.huge": 10**12, "probe.melt_temp": 221.5, "probe.speed": 0.125,
+    "probe.order_no": "Größe 4711/ä", "probe.state": "execute", "probe.alarm": "error",
+    "probe.last": True,
+}  # fmt: skip
+"""A row of it, as the program of a controller writes it; without the counter."""
+
 LEVELS = {
     "code_system": "alarm-level",
     "values": {
@@ -55,8 +63,12 @@ LEVELS = {
 
 def plant_of(*documents: Mapping[str, Any]) -> Plant:
     """A company that declares these."""
-    text = yaml.safe_dump_all([COMPANY, *documents], sort_keys=False, allow_unicode=True)
-    return plant_of_texts({"model.yaml": text})
+    return plant_of_texts({"model.yaml": yaml_of(COMPANY, *documents)})
+
+
+def yaml_of(*documents: Mapping[str, Any]) -> str:
+    """JSON is YAML 1.2; what PyYAML writes is YAML 1.1, where `0E0` is a text."""
+    return "\n---\n".join(json.dumps(one, ensure_ascii=False) for one in documents)
 
 
 def plant_of_texts(texts: Mapping[str, str]) -> Plant:
@@ -92,7 +104,7 @@ def texts(generated: Generated) -> dict[str, str]:
     return {file.name: file.text for file in generated.files}
 
 
-NAMES = st.from_regex(r"[a-z][a-z0-9]{0,6}(_[a-z0-9]{1,5})?", fullmatch=True).filter(
+NAMES = st.from_regex(r"[a-z][a-z0-9]{0,5}(_[a-z0-9]{1,3})?", fullmatch=True).filter(
     lambda name: name not in {"machine", "time"}
 )
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
@@ -121,7 +133,6 @@ def code_systems(draw: st.DrawFn) -> dict[str, Any]:
 
 FIELDS = st.one_of(
     st.just({"type": "boolean"}),
-    st.just({"type": "boolean"}),  # twice as often: runs of bits
     st.just({"type": "number"}),
     st.just({"type": "counter"}),
     st.just({"type": "enum", "values": "drawn"}),
@@ -130,13 +141,21 @@ FIELDS = st.one_of(
 )
 
 
+RUNS = st.tuples(FIELDS, st.just(1)) | st.tuples(
+    st.just({"type": "boolean"}),
+    st.integers(1, 12),  # bits fill more than a byte
+)
+
+
 @st.composite
 def blocks(draw: st.DrawFn, name: str = "drawn") -> dict[str, Any]:
     """Any block: fields of any type in any order."""
-    names = draw(st.lists(NAMES, min_size=1, max_size=24, unique=True))
+    runs = draw(st.lists(RUNS, min_size=1, max_size=10))
+    fields = [field for field, times in runs for _ in range(times)]
+    names = draw(st.lists(NAMES, min_size=len(fields), max_size=len(fields), unique=True))
     return {
         "block": name,
         "version": draw(st.integers(1, 20)),
         "doc": draw(st.just("") | WORDS.filter(str.isprintable)),
-        "fields": {each: draw(FIELDS) for each in names},
+        "fields": dict(zip(names, fields, strict=True)),
     }

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 import yaml
-from tests.field.plc.blocks import COMPANY, plant_of_texts
+from tests.field.plc.blocks import COMPANY, plant_of_texts, yaml_of
 
 from isthmus.base.clock import SystemClock
 from isthmus.field.connector import AnyConnector
@@ -29,7 +29,7 @@ def plant_with(mapping: str, source: Mapping[str, Any], *documents: Mapping[str,
         "areas": {"hall": {"lines": {"line-1": {"machines": {"m-1": machine}}}}},
         "sources": {"plc": dict(source)},
     }
-    rest = yaml.safe_dump_all([COMPANY, site, *documents], sort_keys=False, allow_unicode=True)
+    rest = yaml_of(COMPANY, site, *documents)
     return plant_of_texts({"model.yaml": rest, "types/mapping.yaml": mapping})
 
 
@@ -50,6 +50,11 @@ class Reader:
 
     async def __aexit__(self, *_: object) -> None:
         await self.connector.close()
+
+    async def once(self) -> Row:
+        """The rows of one read, which is everything a polled source has."""
+        await self._read()
+        return self._rows()
 
     async def until(self, expected: Row) -> Row:
         """Read until these values are in the rows, at most as long as patience lasts; the rows."""

@@ -3,13 +3,25 @@
 import base64
 import json
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import yaml
 from hypothesis import given, settings
-from tests.field.plc.blocks import EVERY_TYPE, blocks, code_systems, made, plant_of, texts
+from tests.field.plc.blocks import (
+    EVERY_TYPE,
+    LEVELS,
+    WRITTEN,
+    blocks,
+    code_systems,
+    made,
+    plant_of,
+    texts,
+)
+from tests.field.plc.reading import Reader, plant_with
 
 from isthmus.field.connectors.http.spec import HttpSource
+from isthmus.testing.rest_server import Request, Response, RestServer
 
 FILE = "machine.aas.json"
 
@@ -112,3 +124,24 @@ def test_the_mapping_asks_a_server_for_the_values_of_the_submodel() -> None:
     assert state == {"tag": "submodels/{submodel}/$value#$.probe.state"}
     address = HttpSource.parse_tag(state["tag"].replace("{submodel}", submodel))
     assert address.endpoint == f"submodels/{submodel}/$value"
+
+
+async def test_every_type_comes_back_from_a_server_of_shells() -> None:
+    written = texts(made("aas"))
+    values: dict[str, Any] = {"good": 4_000_000_000}
+    values |= {key.partition(".")[2]: value for key, value in WRITTEN.items()}
+    submodel = yaml.safe_load(written["mapping.yaml"])["params"]["submodel"]["default"]
+
+    def answer(request: Request) -> Response:
+        if unquote(request.path) != f"/api/v3.0/submodels/{submodel}/$value":
+            return Response(404)
+        return Response.json({"probe": values})
+
+    async with RestServer(answer) as server:
+        source = {"kind": "http", "url": f"{server.url}/api/v3.0", "interval": "10 ms"}
+        plant = plant_with(written["mapping.yaml"], source, EVERY_TYPE, LEVELS)
+        async with Reader(plant) as reader:
+            await reader.until(WRITTEN)
+            values["good"] += 5
+            found = await reader.until(expected := WRITTEN | {"probe.good": 5})
+    assert found == expected

@@ -11,8 +11,17 @@ from asyncua import ua
 from asyncua.server.server import Server
 from hypothesis import given, settings
 from lxml import etree
-from tests.field.plc.blocks import EVERY_TYPE, LEVELS, blocks, code_systems, made, plant_of, texts
-from tests.field.plc.reading import Reader, Row, codes, plant_with
+from tests.field.plc.blocks import (
+    EVERY_TYPE,
+    LEVELS,
+    WRITTEN,
+    blocks,
+    code_systems,
+    made,
+    plant_of,
+    texts,
+)
+from tests.field.plc.reading import Reader, codes, plant_with
 
 from isthmus.base.clock import SystemClock
 from isthmus.field.connector import Node
@@ -31,12 +40,6 @@ TYPES = {
     "running": "Boolean", "fault": "Boolean", "door": "Boolean", "last": "Boolean",
     "small": "Int16", "wide": "Int32", "huge": "Int64", "melt_temp": "Float", "speed": "Float",
     "good": "UInt32", "order_no": "String", "state": "Int32", "alarm": "Int32",
-}  # fmt: skip
-WRITTEN: Row = {
-    "probe.running": True, "probe.fault": False, "probe.small": -5, "probe.door": True,
-    "probe.wide": -(2**31), "probe.huge": 10**12, "probe.melt_temp": 221.5, "probe.speed": 0.125,
-    "probe.order_no": "Größe 4711/ä", "probe.state": "execute", "probe.alarm": "error",
-    "probe.last": True,
 }  # fmt: skip
 
 

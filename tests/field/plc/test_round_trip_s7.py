@@ -1,4 +1,7 @@
-"""A generated data block in the memory of an S7, read back by its mapping: what was written."""
+"""A generated data block in the memory of an S7, read back by its mapping: what was written.
+
+The writing side knows only the source text, as an independent reader lays it out.
+"""
 
 import struct
 from collections.abc import Iterator
@@ -7,7 +10,17 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.field.plc.blocks import EVERY_TYPE, LEVELS, blocks, code_systems, made, plant_of, texts
+from tests.field.plc.blocks import (
+    EVERY_TYPE,
+    LEVELS,
+    WRITTEN,
+    blocks,
+    code_systems,
+    made,
+    plant_of,
+    texts,
+)
+from tests.field.plc.independent import Program
 from tests.field.plc.reading import Reader, Row, codes, plant_with
 
 from isthmus.model.plant import Plant
@@ -16,13 +29,6 @@ from isthmus.testing.tcp_proxy import LOOPBACK
 
 DB = 10
 SIZE = 16_384
-
-WRITTEN: Row = {
-    "probe.running": True, "probe.fault": False, "probe.small": -5, "probe.door": True,
-    "probe.wide": -(2**31), "probe.huge": 10**12, "probe.melt_temp": 221.5, "probe.speed": 0.125,
-    "probe.order_no": "Größe 4711/ä", "probe.state": "execute", "probe.alarm": "error",
-    "probe.last": True,
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -35,23 +41,23 @@ def source(server: S7Server) -> dict[str, Any]:
     return {"kind": "s7", "host": LOOPBACK, "port": server.port, "interval": "10 ms"}
 
 
-def put(server: S7Server, plant: Plant, values: Row) -> None:
-    """As the PLC's program would."""
-    for mapped in next(iter(plant.machines.values())).maps:
-        key = f"{mapped.block}.{mapped.field}"
-        if key in values:
-            value = values[key]
-            assert mapped.tag is not None
-            server.put(mapped.tag, codes(plant, key)(value) if mapped.type == "enum" else value)
+def put(program: Program, plant: Plant, values: Row) -> None:
+    enumerations = {
+        f"{m.block}.{m.field}" for one in plant.machines.values() for m in one.maps
+        if m.type == "enum"
+    }  # fmt: skip
+    for key, value in values.items():
+        program.put(key, codes(plant, key)(value) if key in enumerations else value)
 
 
 async def test_every_type_comes_back_as_it_was_written(memory: S7Server) -> None:
-    mapping = texts(made("siemens", db=DB))["mapping.yaml"]
-    plant = plant_with(mapping, source(memory), EVERY_TYPE, LEVELS)
-    put(memory, plant, WRITTEN | {"probe.good": 2**32 - 2})
+    written = texts(made("siemens", db=DB))
+    plant = plant_with(written["mapping.yaml"], source(memory), EVERY_TYPE, LEVELS)
+    program = Program(written, memory.memory[f"DB{DB}"])
+    put(program, plant, WRITTEN | {"probe.good": 2**32 - 2})
     async with Reader(plant) as reader:
         await reader.until(WRITTEN)
-        put(memory, plant, {"probe.good": 3})  # rolled over
+        put(program, plant, {"probe.good": 3})  # rolled over
         found = await reader.until(expected := WRITTEN | {"probe.good": 5})
     assert found == expected
     assert memory.write_requests == []
@@ -97,20 +103,20 @@ async def test_any_blocks_come_back_as_they_were_written(
 ) -> None:
     names = list(system["values"])
     expected: Row = data.draw(rows(one, names)) | data.draw(rows(two, names))
-    generated = made("siemens", "one", "two", plant=plant_of(one, two, system), db=DB)
-    plant = plant_with(texts(generated)["mapping.yaml"], source(memory), one, two, system)
-    put(memory, plant, expected)
+    written = texts(made("siemens", "one", "two", plant=plant_of(one, two, system), db=DB))
+    plant = plant_with(written["mapping.yaml"], source(memory), one, two, system)
+    put(Program(written, memory.memory[f"DB{DB}"]), plant, expected)
     async with Reader(plant) as reader:
-        found = await reader.until(expected)
+        found = await reader.once()
     assert {key: value for key, value in found.items() if key in expected} == expected
 
 
 async def test_double_precision_comes_back_exactly(memory: S7Server) -> None:
     number = 1234567.891
     assert single(number) != number
-    mapping = texts(made("siemens", db=DB, numbers="double"))["mapping.yaml"]
-    plant = plant_with(mapping, source(memory), EVERY_TYPE, LEVELS)
-    put(memory, plant, WRITTEN | {"probe.speed": number})
+    written = texts(made("siemens", db=DB, numbers="double"))
+    plant = plant_with(written["mapping.yaml"], source(memory), EVERY_TYPE, LEVELS)
+    put(Program(written, memory.memory[f"DB{DB}"]), plant, WRITTEN | {"probe.speed": number})
     async with Reader(plant) as reader:
         found = await reader.until({"probe.speed": number})
     assert found["probe.speed"] == number

@@ -1,28 +1,18 @@
 """Sources for TIA Portal: offsets after the rules of STEP 7, judged by s7datablock."""
 
-import warnings
 from io import StringIO
 from itertools import pairwise
 from typing import Any
 
-import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.field.plc.blocks import blocks, code_systems, made, plant_of, texts
+from tests.field.plc.independent import parse_db_file, places
 
 from isthmus.field.connectors.s7 import S7Source
 from isthmus.field.plc.s7_offsets import Spot, spots
 from isthmus.field.plc.siemens import SERVER
-
-
-def parse_db_file(text: StringIO) -> Any:
-    """The independent reader, which is only needed here."""
-    with warnings.catch_warnings():
-        # It calls its own parser by names that are going away.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        found = pytest.importorskip("s7datablock")
-        return found.parse_db_file(text)
 
 
 def test_a_data_block_reads_as_a_programmer_expects() -> None:
@@ -71,11 +61,17 @@ INDEPENDENT = ("Bool", "Int", "DInt", "UDInt", "Real", "Word", "DWord", "UInt", 
 64 bits, and begins types of one byte behind a whole word of bits."""
 
 
-@given(st.lists(st.lists(st.sampled_from(INDEPENDENT), min_size=1, max_size=20), max_size=4))
+RUNS = st.tuples(st.sampled_from(INDEPENDENT), st.integers(1, 3)) | st.tuples(
+    st.just("Bool"), st.integers(1, 20)
+)
+STRUCTURES = st.lists(RUNS, min_size=1, max_size=8).map(
+    lambda runs: [kind for kind, times in runs for _ in range(times)]
+)
+
+
+@given(st.lists(STRUCTURES, min_size=1, max_size=3))
 @settings(deadline=None, max_examples=30)
 def test_offsets_agree_with_an_independent_reader(structures: list[list[str]]) -> None:
-    if not structures:
-        return
     text = data_block(structures)
     parsed = parse_db_file(StringIO(text)).mapping
     end = 0
@@ -117,38 +113,13 @@ def test_members_of_any_blocks_never_overlap(
             for a in addresses.values()]  # fmt: skip
     assert all(end <= start for (_, end), (start, _) in pairwise(sorted(bits)))
     assert all(a.start % 2 == 0 for a in addresses.values() if a.type != "bool")
-    for key, (offset, bit) in independent(written).items():
+    for key, (offset, bit) in places(written).items():
         assert (addresses[key].start, addresses[key].bit) == (offset, bit), key
-
-
-def independent(written: dict[str, str]) -> dict[str, tuple[int, int]]:
-    """Offsets as s7datablock has them; what it does not know is so many words to it."""
-    sources = [text for name, text in written.items() if not name.endswith(".yaml")]
-    lines: list[str] = []
-    for line in "\n".join(sources).splitlines():
-        code = line.partition("//")[0].rstrip().rstrip(";")
-        name, _, kind = code.partition(" : ")
-        words = words_of(kind)
-        if words:
-            quoted = name.strip().strip('"')
-            lines += [f'"{quoted}" : Word;', *(f'"{quoted} {n}" : Word;' for n in range(words - 1))]
-        else:
-            lines.append(line.partition("//")[0])
-    parsed = parse_db_file(StringIO("\n".join(lines))).mapping
-    return {
-        name: (field.offset, field.offset_bit) for name, field in parsed.items() if " " not in name
-    }
-
-
-def words_of(kind: str) -> int:
-    if kind.startswith("String["):
-        return int(kind[7:-1]) // 2 + 1
-    return 4 if kind == "LInt" else 0
 
 
 def test_the_independent_reader_reads_what_is_written_for_every_type() -> None:
     written = texts(made("siemens", "probe", "machine_state", "part_count"))
-    found = independent(written)
+    found = places(written)
     mapped = yaml.safe_load(written["mapping.yaml"])["map"]
     assert len(found) == len(mapped)
     for key, (offset, bit) in found.items():
