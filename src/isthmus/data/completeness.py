@@ -16,7 +16,7 @@ Query = Callable[[str, Mapping[str, object] | None], pa.Table]
 
 @dataclass(frozen=True)
 class Counts:
-    """Samples by what became of them: stored, quarantined, unmapped or thinned, and nothing else."""
+    """Samples by what became of them: stored, quarantined, unmapped, thinned; nothing else."""
 
     received: int = 0
     good: int = 0

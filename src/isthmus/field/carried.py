@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from isthmus.base.clock import Micros
+from isthmus.model.expression import Value
 
 VERSION: Final = 1
 
@@ -46,6 +47,45 @@ class Pulses:
     """When we learnt it, by our clock."""
 
 
+@dataclass(frozen=True)
+class Kept:
+    """The value that was kept last, of a field that keeps not all of them."""
+
+    time: Micros
+    amount: float | None
+    """None: bad quality."""
+
+
+@dataclass(frozen=True)
+class Since:
+    """When a condition began to hold."""
+
+    time: Micros
+    """By the device's clock."""
+    seen: Micros
+    """By ours."""
+
+
+@dataclass(frozen=True)
+class Derived:
+    """Where the expressions of one field stand."""
+
+    values: dict[str, Value] = field(default_factory=dict)
+    """Input → its last value; None: bad."""
+    known: bool = False
+    """Whether a value was yielded last, and not that nobody knows."""
+    at: Micros = 0
+    """Time of what was yielded last."""
+    name: str | None = None
+    """State that holds."""
+    since: dict[int, Since] = field(default_factory=dict)
+    """Number of a condition that holds → since when."""
+    latched: frozenset[int] = frozenset()
+    """Conditions that have held long enough."""
+    unknown: frozenset[int] = frozenset()
+    """Conditions of which nobody knows whether they hold."""
+
+
 @dataclass
 class Carried:
     """Decoded state; keys are `Mapping.keys` (or `machine|block.field` for derived states)."""
@@ -53,6 +93,8 @@ class Carried:
     counters: dict[str, Reading] = field(default_factory=dict)
     held: dict[str, Held] = field(default_factory=dict)
     pulses: dict[str, Pulses] = field(default_factory=dict)
+    derived: dict[str, Derived] = field(default_factory=dict)
+    kept: dict[str, Kept] = field(default_factory=dict)
     awaited: set[str] = field(default_factory=set)
     """Fields of which no value came since the source was opened."""
     moved: dict[str, Micros] = field(default_factory=dict)
@@ -74,14 +116,36 @@ def decode(state: bytes | None) -> Carried:
     if version != VERSION:
         what = f"has version {version}, this Isthmus reads {VERSION}"
         raise StateError(_ADVICE.format(what=what))
+    try:
+        return _carried(content)
+    except (KeyError, TypeError, ValueError) as damage:
+        raise StateError(_ADVICE.format(what="is damaged")) from damage
+
+
+def _carried(content: dict[str, Any]) -> Carried:
     return Carried(
         counters={key: Reading(*values) for key, values in content["counters"].items()},
         held={key: Held(*values) for key, values in content["held"].items()},
         pulses={key: Pulses(*values) for key, values in content["pulses"].items()},
+        derived={key: _derived(values) for key, values in content.get("derived", {}).items()},
+        kept={key: Kept(*values) for key, values in content.get("kept", {}).items()},
         awaited=set(content["awaited"]),
         moved=content["moved"],
         unknown_since=content["unknown_since"],
         opened=content["opened"],
+    )
+
+
+def _derived(values: list[Any]) -> Derived:
+    known, at, name, inputs, since, latched, unknown = values
+    return Derived(
+        values=inputs,
+        known=known,
+        at=at,
+        name=name,
+        since={int(number): Since(*times) for number, times in since.items()},
+        latched=frozenset(latched),
+        unknown=frozenset(unknown),
     )
 
 
@@ -91,12 +155,25 @@ def encode(carried: Carried) -> bytes:
         "counters": {key: (r.time, r.value, r.rest) for key, r in carried.counters.items()},
         "held": {key: (h.time, h.name) for key, h in carried.held.items()},
         "pulses": {key: (p.status, p.at, p.seen) for key, p in carried.pulses.items()},
+        "derived": {
+            key: (
+                d.known,
+                d.at,
+                d.name,
+                d.values,
+                {number: (since.time, since.seen) for number, since in d.since.items()},
+                sorted(d.latched),
+                sorted(d.unknown),
+            )
+            for key, d in carried.derived.items()
+        },
+        "kept": {key: (k.time, k.amount) for key, k in carried.kept.items()},
         "awaited": sorted(carried.awaited),
         "moved": carried.moved,
         "unknown_since": carried.unknown_since,
         "opened": carried.opened,
     }
-    return json.dumps(content, separators=(",", ":")).encode()
+    return json.dumps(content, separators=(",", ":")).encode()  # fmt: skip
 
 
 _ADVICE = (

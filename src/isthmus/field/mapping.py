@@ -1,7 +1,7 @@
 """A source's mapping, compiled once into columns, so that `shape` looks values up by position."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
 from typing import Final
@@ -27,6 +27,23 @@ CLOSE: Final = 1e-9
 """A scaled value this close to a whole number is one: 0.1 * 30 is not 3 in binary."""
 
 _Codes = tuple[tuple[tuple[str, str], ...] | None, tuple[str, ...] | None]
+
+
+@dataclass(frozen=True)
+class DerivedField:
+    """One machine's field with expressions; `tag` is the name under which it goes on."""
+
+    tag: str
+    mapped: FieldMap
+
+    def names(self, tag: str) -> Iterator[str]:
+        """What the expressions call this tag."""
+        return (name for name, of in self.mapped.inputs if of == tag)
+
+
+def derived_tag(mapped: FieldMap) -> str:
+    """No tag of any protocol begins so."""
+    return f"={mapped.block}.{mapped.field}@{mapped.machine}"
 
 
 class Kind(IntEnum):
@@ -140,6 +157,16 @@ class Mapping:
     machines: pa.Array
     blocks: tuple[BlockLayout, ...]
     derived: tuple[DerivedState, ...]
+    expressions: tuple[DerivedField, ...]
+    inputs: pa.Array
+    """Tags that no field takes, only expressions."""
+    thinned: pa.Array
+    """Fields that keep not all of their values."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether something follows from silence alone."""
+        return bool(self.derived) or any(one.mapped.states for one in self.expressions)
 
     @cached_property
     def widest(self) -> int:
@@ -149,7 +176,12 @@ class Mapping:
     @classmethod
     def of(cls, source: Source, plant: Plant) -> "Mapping":
         everything = [m for path in source.machines for m in plant.machines[path].maps]
-        maps = tuple(m for m in everything if m.tag is not None)
+        maps = tuple(
+            replace(m, tag=derived_tag(m)) if m.inputs else m
+            for m in everything
+            if m.tag is not None or m.inputs
+        )
+        expressions = tuple(DerivedField(m.tag or "", m) for m in maps if m.inputs)
         names = sorted({name for m in maps for name in _names(m)})
         tables = list(dict.fromkeys((m.codes, m.names) for m in maps if _kind(m) is Kind.CODE))
         blocks = tuple(dict.fromkeys(m.block for m in everything))
@@ -166,7 +198,22 @@ class Mapping:
             machines=pa.array(source.machines, pa.string()),
             blocks=tuple(_mapped_layout(plant, block, everything) for block in blocks),
             derived=tuple(_derived(everything, maps)),
+            expressions=expressions,
+            inputs=pa.array(_only_inputs(maps), pa.string()),
+            thinned=pa.array(_thinned(maps), pa.int32()),
         )
+
+
+def _only_inputs(maps: tuple[FieldMap, ...]) -> list[str]:
+    return sorted({tag for m in maps for _, tag in m.inputs} - {m.tag for m in maps})
+
+
+def _thinned(maps: tuple[FieldMap, ...]) -> list[int]:
+    return [
+        number
+        for number, m in enumerate(maps)
+        if m.dead_band is not None or m.at_most_every is not None
+    ]
 
 
 def _kind(mapped: FieldMap) -> Kind:

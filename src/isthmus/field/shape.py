@@ -1,27 +1,29 @@
 """Samples of one source become rows of blocks; what breaks its contract is quarantined.
 
 `shape` is a pure function of samples, mapping, carried state and the time. Every sample has one
-fate: it is *shaped* (at least one field took it), *quarantined* (no field could) or *unmapped*
-(no field wants its tag), so `received = shaped + quarantined + unmapped`, and the `_samples` of
-all rows add up to `shaped`.
+fate: it is *shaped* (at least one field took it), *quarantined* (no field could), *unmapped* (no
+field wants its tag) or *thinned* (the model says that it need not be kept), so `received = shaped +
+quarantined + unmapped + thinned`, and the `_samples` of all rows add up to `shaped`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from isthmus.base.clock import HOUR, MINUTE, Micros
-from isthmus.field.carried import Carried, Held, Pulses, StateError, decode, encode
+from isthmus.field.carried import Carried, Derived, Held, Pulses, StateError, decode, encode
 from isthmus.field.columns import Column, below, equals, single, split
 from isthmus.field.convert import BAD_GRADE, converted, graded, no_entries
 from isthmus.field.counters import counted
+from isthmus.field.derived import derive
 from isthmus.field.mapping import Kind, Mapping
 from isthmus.field.quarantine import Raw, Why, quarantined
 from isthmus.field.reopening import since_reopening
 from isthmus.field.rows import Making, rows_of, unknown_rows
 from isthmus.field.rules import Pulse, StateChange, changes
+from isthmus.field.thinning import thinned
 from isthmus.flow.parcel import Count, Quarantined, Rows, Shaped
 
 __all__ = ["Mapping", "StateError", "resume", "shape", "unknown_rows"]
@@ -38,9 +40,15 @@ def shape(samples: pa.Table, mapping: Mapping, state: bytes | None, *, now: Micr
     """
     carried = decode(state)
     parts = []
+    told = samples.num_rows
+    if mapping.expressions:
+        samples = pa.concat_tables([samples, derive(mapping.expressions, samples, carried, now)])
     if samples.num_rows:
         tags, batch = _batch(samples, mapping)
-        parts = [_shape_hour(hour, tags, part, mapping, carried) for hour, part in _by_hour(batch)]
+        parts = [
+            _shape_hour(_Hour(hour, tags, mapping, told), part, carried)
+            for hour, part in _by_hour(batch)
+        ]
     silence = [c for d in mapping.derived for c in changes(d, (), carried, now)]
     rows = [rows for part in parts for rows in part.rows]
     if silence:
@@ -68,6 +76,7 @@ def resume(
             counters=before.counters,
             held={key: Held(unknown_since, None) for key in before.held},
             pulses={key: Pulses() for key in before.pulses},
+            derived={key: Derived(at=unknown_since) for key in before.derived},
             awaited=set(mapping.keys),
             unknown_since=unknown_since,
             # A device whose clock is ahead may have pushed `unknown_since` past our own time.
@@ -105,23 +114,34 @@ def _by_hour(batch: pa.RecordBatch) -> Iterator[tuple[Micros, pa.RecordBatch]]:
         yield hour * HOUR, batch.filter(pc.equal(hours, hour))
 
 
-def _shape_hour(
-    hour: Micros, tags: list[str], samples: pa.RecordBatch, mapping: Mapping, carried: Carried
-) -> Shaped:
+@dataclass(frozen=True)
+class _Hour:
+    """One hour of a parcel, and what is the same for all of it."""
+
+    hour: Micros
+    tags: list[str]
+    mapping: Mapping
+    told: int
+    """Samples from this number on were told by nobody, but follow from others."""
+
+
+def _shape_hour(of: _Hour, samples: pa.RecordBatch, carried: Carried) -> Shaped:
+    mapping = of.mapping
     checked = graded(samples)
     entries = _entries(checked, mapping)
     if not entries.num_rows:
-        return Shaped(counts=_counts(_Hour(hour, tags, mapping.source), checked, [], []))
+        return Shaped(counts=_counts(of, checked, _Fates()))
     entries, pool = converted(entries, mapping)
     entries, out_of_order = _count_up(entries, mapping, carried)
     fine, broken = split(entries, equals(entries["why"], 0))
+    fine, thin = thinned(fine, mapping, carried)
     fine = since_reopening(fine, mapping, carried)
     derived = _derived_changes(fine, mapping, carried)
-    lost = _lost(broken, fine)
+    lost, dropped = _fates(broken, thin, fine)
     return Shaped(
-        rows=rows_of(_taken_once(fine, mapping), derived, Making(pool, mapping, carried)),
-        quarantined=_quarantined(broken, samples, tags, mapping),
-        counts=_counts(_Hour(hour, tags, mapping.source), checked, lost, out_of_order),
+        rows=rows_of(_taken_once(fine, of), derived, Making(pool, mapping, carried)),
+        quarantined=_quarantined(broken, samples, of.tags, mapping),
+        counts=_counts(of, checked, _Fates(lost, dropped, out_of_order)),
     )
 
 
@@ -152,14 +172,14 @@ def _count_up(
     return pa.concat_batches([others, up.entries]), up.out_of_order
 
 
-def _taken_once(fine: pa.RecordBatch, mapping: Mapping) -> pa.RecordBatch:
+def _taken_once(fine: pa.RecordBatch, of: _Hour) -> pa.RecordBatch:
     """`taken` adds up to the number of samples, however many fields one of them feeds."""
-    if len(mapping.layers) == 1:
+    if len(of.mapping.layers) == 1 and not of.mapping.expressions:
         return fine.append_column("taken", pa.repeat(pa.scalar(1, pa.int32()), fine.num_rows))
     met: set[int] = set()
     taken = []
     for sample in fine["sample"].to_pylist():
-        taken.append(int(sample not in met))
+        taken.append(int(sample not in met and sample < of.told))
         met.add(sample)
     return fine.append_column("taken", pa.array(taken, pa.int32()))
 
@@ -197,51 +217,66 @@ def _quarantined(
     ]
 
 
-def _lost(broken: pa.RecordBatch, fine: pa.RecordBatch) -> list[int]:
-    """Samples that no field could take."""
-    if not broken.num_rows:
-        return []
-    return sorted(set(broken["sample"].to_pylist()) - set(fine["sample"].to_pylist()))
+def _fates(
+    broken: pa.RecordBatch, thin: set[int], fine: pa.RecordBatch
+) -> tuple[list[int], list[int]]:
+    """Samples that no field could take, and those that no field had to keep."""
+    if not broken.num_rows and not thin:
+        return [], []
+    taken = set(fine["sample"].to_pylist())
+    thin = thin - taken
+    return sorted(set(broken["sample"].to_pylist()) - taken - thin), sorted(thin)
 
 
 @dataclass(frozen=True)
-class _Hour:
-    """Whose counts these are."""
+class _Fates:
+    """Samples that did not go into rows, and those that came out of order."""
 
-    hour: Micros
-    tags: list[str]
-    source: str
+    lost: Sequence[int] = ()
+    thin: Sequence[int] = ()
+    out_of_order: Sequence[int] = ()
 
 
-def _counts(
-    of: _Hour, samples: pa.RecordBatch, lost: list[int], out_of_order: list[int]
-) -> list[Count]:
+def _counts(of: _Hour, samples: pa.RecordBatch, fates: _Fates) -> list[Count]:
+    mapping = of.mapping
+    if mapping.expressions:
+        samples = samples.filter(pc.less(samples["sample"], of.told))
     late = pc.greater(pc.subtract(samples["received"], samples["time"]), LATE)
-    if out_of_order:
-        late = pc.or_(late, _among(out_of_order, samples))
+    if fates.out_of_order:
+        late = pc.or_(late, _among(fates.out_of_order, samples))
     tag = samples["tag"]
     received = _tally(tag, None)
     uncertain = _tally(tag, equals(samples["grade"], 1))
     bad = _tally(tag, equals(samples["grade"], BAD_GRADE))
-    unmapped = _tally(tag, samples["position"].is_null())
-    quarantined = _tally(tag, _among(lost, samples)) if lost else {}
+    nowhere = _tally(tag, samples["position"].is_null())
+    inputs = set(mapping.inputs.to_pylist()) if nowhere and len(mapping.inputs) else set()
+    quarantined = _tally(tag, _among(fates.lost, samples)) if fates.lost else {}
+    thin = _tally(tag, _among(fates.thin, samples)) if fates.thin else {}
     delayed = _tally(tag, late)
-    return [
-        Count(
-            source=of.source,
-            tag=of.tags[tag],
-            hour=of.hour,
-            received=count,
-            good=count - uncertain.get(tag, 0) - bad.get(tag, 0),
-            uncertain=uncertain.get(tag, 0),
-            bad=bad.get(tag, 0),
-            unmapped=unmapped.get(tag, 0),
-            quarantined=quarantined.get(tag, 0),
-            late=delayed.get(tag, 0),
-            shaped=count - unmapped.get(tag, 0) - quarantined.get(tag, 0),
+    found = []
+    for number, count in received.items():
+        name = of.tags[number]
+        elsewhere = nowhere.get(number, 0)
+        unmapped, dropped = (0, elsewhere) if name in inputs else (elsewhere, 0)
+        dropped += thin.get(number, 0)
+        refused = quarantined.get(number, 0)
+        found.append(
+            Count(
+                source=mapping.source,
+                tag=name,
+                hour=of.hour,
+                received=count,
+                good=count - uncertain.get(number, 0) - bad.get(number, 0),
+                uncertain=uncertain.get(number, 0),
+                bad=bad.get(number, 0),
+                unmapped=unmapped,
+                quarantined=refused,
+                late=delayed.get(number, 0),
+                shaped=count - unmapped - refused - dropped,
+                thinned=dropped,
+            )
         )
-        for tag, count in received.items()
-    ]
+    return found
 
 
 def _tally(tags: Column, chosen: Column | None) -> dict[int, int]:
@@ -254,7 +289,7 @@ def _tally(tags: Column, chosen: Column | None) -> dict[int, int]:
     return dict(zip(*(column.to_pylist() for column in counts.flatten()), strict=True))
 
 
-def _among(chosen: list[int], samples: pa.RecordBatch) -> Column:
+def _among(chosen: Sequence[int], samples: pa.RecordBatch) -> Column:
     return pc.is_in(samples["sample"], value_set=pa.array(chosen, pa.int64()))
 
 

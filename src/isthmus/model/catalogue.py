@@ -270,6 +270,17 @@ _COMPANY: Final = {
     "M074": _warning(
         "Label missing in the company's language", "Operators would read the technical name."
     ),
+    "M075": Entry(
+        "Expression that cannot be read",
+        "Numbers, texts in quotes, names of inputs, arithmetic, comparisons, `and`, `or`, `not`, "
+        "`abs`, `min`, `max`, `round`; nothing else.",
+    ),
+    "M076": Entry("Name that is no input", "Expressions know the names under `inputs`, only."),
+    "M077": _warning("Input that no expression uses", "The tag would be read for nothing."),
+    "M078": Entry(
+        "Formula on a field that takes no number",
+        "A formula yields a number; for states there is `states`.",
+    ),
 }
 
 CATALOGUE: Final[Mapping[str, Entry]] = MappingProxyType(

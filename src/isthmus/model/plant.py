@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from isthmus.model.spec.block import Block, CodeSystem, FieldType, TimeCategory
 from isthmus.model.spec.calendar import Calendar
-from isthmus.model.spec.machine_type import Counter, MachineType, PulseRule
+from isthmus.model.spec.machine_type import Counter, Formula, MachineType, PulseRule, StateRule
 from isthmus.model.spec.site import Keep, Material, Reason, SourceSpec, SystemSpec, UseCaseSpec
 
 
@@ -23,7 +23,7 @@ class FieldMap:
     field: str
     type: FieldType
     tag: str | None
-    """With all parameters filled in; None when `rule` derives the field."""
+    """With all parameters filled in; None when the field is derived."""
     scale: float = 1.0
     offset: float = 0.0
     """`value * scale + offset` gives the block's unit: scaling and unit conversion in one."""
@@ -33,6 +33,14 @@ class FieldMap:
     """For `enum`: the names the block allows."""
     counter: Counter | None = None
     rule: PulseRule | None = None
+    states: StateRule | None = None
+    formula: Formula | None = None
+    inputs: tuple[tuple[str, str], ...] = ()
+    """Of `states` and `formula`: name in the expressions → tag, parameters filled in."""
+    dead_band: float | None = None
+    """In the block's unit."""
+    at_most_every: float | None = None
+    """Seconds."""
     min: float | None = None
     max: float | None = None
     max_length: int = 1000

@@ -101,7 +101,7 @@ def _sources(declaration: Declaration, machines: list[Machine]) -> dict[str, Sou
     readers: dict[str, list[str]] = defaultdict(list)
     for machine in machines:
         readers[machine.source].append(machine.path)
-        tags[machine.source].update(each.tag for each in machine.maps if each.tag is not None)
+        tags[machine.source].update(tag for each in machine.maps for tag in _tags(each))
     return {
         name: Source(
             name, each.site, each.spec, tuple(sorted(tags[name])), tuple(sorted(readers[name]))
@@ -110,11 +110,18 @@ def _sources(declaration: Declaration, machines: list[Machine]) -> dict[str, Sou
     }
 
 
+def _tags(mapped: FieldMap) -> Iterator[str]:
+    if mapped.tag is not None:
+        yield mapped.tag
+    yield from (tag for _, tag in mapped.inputs)
+
+
 @dataclass(frozen=True)
 class _Prototype:
     """What the mapping of one field is for all machines of a type."""
 
     tag: str | None
+    inputs: Mapping[str, str]
     settings: Mapping[str, Any]
 
 
@@ -158,7 +165,8 @@ class _Machines:
         values = values_for(machine_type, declared.spec.params)
         for prototype in self._prototypes(declared.spec.type):
             tag = None if prototype.tag is None else filled(prototype.tag, values)
-            yield FieldMap(machine=path, tag=tag, **prototype.settings)
+            inputs = tuple((name, filled(tag, values)) for name, tag in prototype.inputs.items())
+            yield FieldMap(machine=path, tag=tag, inputs=inputs, **prototype.settings)
 
     def _prototypes(self, type_name: str) -> list[_Prototype]:
         """By block and field: the order of a machine's maps says nothing."""
@@ -175,21 +183,40 @@ class _Machines:
         scale, offset = _conversion(mapping, target)
         return _Prototype(
             mapping.tag,
+            mapping.inputs,
             {
                 "block": block,
                 "field": name,
                 "type": target.type,
                 "scale": scale,
                 "offset": offset,
-                "codes": _codes(mapping),
+                "codes": self._codes(mapping),
                 "names": self._names(target),
                 "counter": mapping.counter,
                 "rule": mapping.rule,
+                "states": mapping.states,
+                "formula": mapping.formula,
+                "dead_band": mapping.dead_band,
+                "at_most_every": mapping.at_most_every,
                 "min": target.min,
                 "max": target.max,
                 "max_length": target.max_length,
             },
         )
+
+    def _codes(self, mapping: FieldMapping) -> tuple[tuple[str, str], ...] | None:
+        match mapping.codes:
+            case None:
+                return None
+            case str(system):
+                values = self.declaration.code_systems[system].spec.values
+                return tuple(
+                    (str(value.code), name)
+                    for name, value in values.items()
+                    if value.code is not None
+                )
+            case codes:
+                return tuple((str(code), name) for code, name in codes.items())
 
     def _names(self, target: BlockField) -> tuple[str, ...] | None:
         if target.type != "enum" or target.values is None:
@@ -215,12 +242,6 @@ def _conversion(mapping: FieldMapping, target: BlockField) -> tuple[float, float
         return (mapping.scale, mapping.offset)
     scale, offset = conversion(mapping.unit, target.unit)
     return (mapping.scale * scale, mapping.offset * scale + offset)
-
-
-def _codes(mapping: FieldMapping) -> tuple[tuple[str, str], ...] | None:
-    if mapping.codes is None:
-        return None
-    return tuple((str(code), name) for code, name in mapping.codes.items())
 
 
 def _calendars(value: list[Calendar] | Calendar | None) -> tuple[Calendar, ...]:

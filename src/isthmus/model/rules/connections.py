@@ -60,7 +60,8 @@ def _tags(declaration: Declaration, source: str) -> set[str]:
         machine_type = declaration.machine_types.get(machine.spec.type)
         if machine.spec.source == source and machine_type is not None:
             values = values_for(machine_type.spec, machine.spec.params)
-            tags = (mapping.tag or "" for mapping in machine_type.spec.map.values())
+            mappings = machine_type.spec.map.values()
+            tags = [tag for mapping in mappings for _, tag in mapping.tags()]
             found.update(filled(t, values) for t in tags if values.keys() >= {*parameters(t)})
     return found - {""}
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from isthmus.base.problem import Problem
 from isthmus.model.declaration import Declaration, Declared
+from isthmus.model.document import Path
 from isthmus.model.plant import Kinds
 from isthmus.model.spec.machine_type import MachineType
 from isthmus.model.spec.site import SourceSpec
@@ -18,14 +19,14 @@ def declared_parameters(declaration: Declaration, _kinds: Kinds) -> Iterator[Pro
     for machine_type in declaration.machine_types.values():
         declared = machine_type.spec.params
         used: set[str] = set()
-        for key, mapping in machine_type.spec.map.items():
-            names = parameters(mapping.tag or "")
+        for path, tag in _tags(machine_type.spec):
+            names = parameters(tag)
             used.update(names)
             for name in names:
                 if name not in declared:
                     hint = did_you_mean_or_list(name, declared, "declared parameters")
                     said = f"the tag has a parameter `{name}` that the type does not declare"
-                    yield machine_type.problem("M034", ("map", key, "tag"), said, hint)
+                    yield machine_type.problem("M034", path, said, hint)
         for name in declared:
             if name not in used:
                 said = f"no tag has `{{{name}}}`"
@@ -35,7 +36,7 @@ def declared_parameters(declaration: Declaration, _kinds: Kinds) -> Iterator[Pro
 def addresses(declaration: Declaration, kinds: Kinds) -> Iterator[Problem]:
     """Every tag of every machine, in the words of its source's protocol."""
     readable: dict[tuple[str, str], str] = {}
-    wrong: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
+    wrong: dict[tuple[str, Path], list[tuple[str, str, str]]] = {}
     for machine in declaration.machines:
         machine_type = declaration.machine_types.get(machine.spec.type)
         source = declaration.sources.get(machine.spec.source)
@@ -45,17 +46,23 @@ def addresses(declaration: Declaration, kinds: Kinds) -> Iterator[Problem]:
         if machine_type.spec.kind not in {None, kind}:
             continue  # M039: the addresses are right, the source is not
         values = values_for(machine_type.spec, machine.spec.params)
-        for key, mapping in machine_type.spec.map.items():
-            if mapping.tag is None or any(n not in values for n in parameters(mapping.tag)):
+        for path, written in _tags(machine_type.spec):
+            if any(name not in values for name in parameters(written)):
                 continue
-            tag = filled(mapping.tag, values)
+            tag = filled(written, values)
             if (kind, tag) not in readable:
                 readable[kind, tag] = _complaint(kinds.sources[kind], tag)
             if complaint := readable[kind, tag]:
                 found = (machine.name, tag, complaint)
-                wrong.setdefault((machine_type.name, key), []).append(found)
-    for (type_name, key), found_in in wrong.items():
-        yield _address_problem(declaration.machine_types[type_name], key, found_in)
+                wrong.setdefault((machine_type.name, path), []).append(found)
+    for (type_name, path), found_in in wrong.items():
+        yield _address_problem(declaration.machine_types[type_name], path, found_in)
+
+
+def _tags(machine_type: MachineType) -> Iterator[tuple[Path, str]]:
+    for key, mapping in machine_type.map.items():
+        for path, tag in mapping.tags():
+            yield ("map", key, *path), tag
 
 
 def _complaint(kind: type[SourceSpec], tag: str) -> str:
@@ -67,11 +74,11 @@ def _complaint(kind: type[SourceSpec], tag: str) -> str:
 
 
 def _address_problem(
-    machine_type: Declared[MachineType], key: str, found: list[tuple[str, str, str]]
+    machine_type: Declared[MachineType], path: Path, found: list[tuple[str, str, str]]
 ) -> Problem:
     """Said once, at the type, where the mistake is to be mended."""
     _, tag, complaint = found[0]
     names = ", ".join(f"`{name}`" for name, _, _ in found[:_SHOWN_MACHINES])
     more = f" and {len(found) - _SHOWN_MACHINES} more" if len(found) > _SHOWN_MACHINES else ""
     said = complaint if f"`{tag}`" in complaint else f"`{tag}`: {complaint}"
-    return machine_type.problem("M038", ("map", key, "tag"), said, f"found at {names}{more}")
+    return machine_type.problem("M038", path, said, f"found at {names}{more}")
