@@ -13,6 +13,7 @@ from isthmus.model.write.clone import MustDifferError, cloned
 from isthmus.model.write.edits import (
     AddMachine,
     AddSource,
+    AddType,
     ChangedMeanwhileError,
     EditError,
     MapField,
@@ -114,6 +115,43 @@ def test_a_machine_and_its_source_come_last_in_line(folder):
 def test_a_line_that_is_not_there_is_named(folder):
     with pytest.raises(EditError, match="no line `hamburg/moulding/line-9`; there are"):
         edited(folder, [AddMachine("hamburg", "moulding", "line-9", "x", {})], kinds())
+
+
+def new_press(**params: str) -> list[AddType | AddSource | AddMachine]:
+    root = {"root": "Folder of the machine."} | params
+    return [
+        AddType("press_2026", "opcua", {
+            "machine_state.state": {"tag": "ns=2;s={root}.State", "codes": {"3": "execute"}},
+            "part_count.good": {"tag": "ns=2;s={root}.Good", "counter": {}},
+        }, title="Press 2026", params=root),
+        AddSource("hamburg", "im-09", {"kind": "opcua", "endpoint": "opc.tcp://10.0.0.9:4840"}),
+        AddMachine("hamburg", "moulding", "line-1", "im-09",
+                   {"type": "press_2026", "source": "im-09", "params": {"root": "IM09"}}),
+    ]  # fmt: skip
+
+
+def test_a_new_type_with_its_first_machine_in_one_go(folder):
+    change = edited(folder, new_press(), kinds())
+    change.write()
+    assert (folder / "types" / "press_2026.yaml").read_text(encoding="utf-8") == (
+        "machine_type: press_2026\n"
+        "name: Press 2026\n"
+        "kind: opcua\n"
+        "blocks: [machine_state, part_count]\n"
+        "params:\n"
+        "  root: {doc: Folder of the machine.}\n"
+        "map:\n"
+        '  machine_state.state: {tag: "ns=2;s={root}.State", codes: {"3": execute}}\n'
+        '  part_count.good:     {tag: "ns=2;s={root}.Good", counter: {}}\n'
+    )
+    assert "acme/hamburg/moulding/line-1/im-09" in load(folder, kinds()).machines
+
+
+def test_a_new_type_with_a_mistake_leaves_no_file(folder):
+    before = contents(folder)
+    with pytest.raises(ProblemsError, match=r"no tag has `\{other\}`"):
+        edited(folder, new_press(other="Nobody uses it."), kinds())
+    assert contents(folder) == before
 
 
 # Many ----------------------------------------------------------------------------------------

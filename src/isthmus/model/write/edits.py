@@ -18,6 +18,7 @@ from isthmus.base.problem import Problem, ProblemsError
 from isthmus.model.load import Loaded, model_files, read_texts
 from isthmus.model.plant import Kinds, Machine, Plant
 from isthmus.model.tag_text import values_for
+from isthmus.model.write.flow import flow
 from isthmus.model.write.text import NotEditableError, append, put
 
 _BOM: Final = "\ufeff"
@@ -54,7 +55,37 @@ class AddSource:
     entry: Mapping[str, Any]
 
 
-Edit = MapField | AddMachine | AddSource
+@dataclass(frozen=True)
+class AddType:
+    """A machine type that is new, in a file of its own."""
+
+    name: str
+    kind: str
+    """Kind of source its tags are written for."""
+    map: Mapping[str, Mapping[str, Any]]
+    """`block.field` → entry; its blocks are those that are named here."""
+    title: str = ""
+    params: Mapping[str, str] = field(default_factory=dict)
+    """Name → what it means."""
+
+    @property
+    def file(self) -> str:
+        return f"types/{self.name}.yaml"
+
+    def text(self) -> str:
+        blocks = list(dict.fromkeys(key.partition(".")[0] for key in self.map))
+        width = max(map(len, self.map), default=0) + 1
+        lines = [f"machine_type: {flow(self.name)}"]
+        lines += [f"name: {flow(self.title)}"] if self.title else []
+        lines += [f"kind: {flow(self.kind)}", f"blocks: {flow(blocks)}"]
+        lines += ["params:"] if self.params else []
+        lines += [f"  {flow(name)}: {flow({'doc': doc})}" for name, doc in self.params.items()]
+        lines += ["map:"]
+        lines += [f"  {f'{key}:':<{width}} {flow(entry)}" for key, entry in self.map.items()]
+        return "\n".join(lines) + "\n"
+
+
+Edit = MapField | AddMachine | AddSource | AddType
 
 
 class EditError(Exception):
@@ -90,7 +121,7 @@ class Edited:
     def write(self) -> None:
         """Put the files in place; ChangedMeanwhileError, and nothing written, if they changed."""
         for name, before in self.before.items():
-            if _read(self.folder / name) != before:
+            if _read_or_new(self.folder / name) != before:
                 said = f"{name} was changed since the preview: look at the new one first"
                 raise ChangedMeanwhileError(said)
         waiting = [(_beside(self.folder / name, text), name) for name, text in self.after.items()]
@@ -117,8 +148,8 @@ def edited(
     now = read_texts(changed, kinds, env, unreadable)
     if new := _new(was.problems, now.problems):
         raise ProblemsError(new)
-    names = [name for name, text in changed.items() if text != texts[name]]
-    before = {name: _read(folder / name) for name in names}
+    names = [name for name, text in changed.items() if text != texts.get(name)]
+    before = {name: _read_or_new(folder / name) for name in names}
     after = {name: _as_written(before[name], changed[name]) for name in names}
     return Edited(folder, before, after, now)
 
@@ -150,6 +181,11 @@ def params_of(texts: Mapping[str, str], plant: Plant, machine: Machine) -> dict[
 
 
 def _apply(texts: dict[str, str], edit: Edit) -> None:
+    if isinstance(edit, AddType):
+        if edit.file in texts:
+            raise EditError(f"there is a file {edit.file} already")
+        texts[edit.file] = edit.text()
+        return
     kind, name = ("machine_type", edit.machine_type) if isinstance(edit, MapField) else (
         "site", edit.site,
     )  # fmt: skip
@@ -161,7 +197,9 @@ def _apply(texts: dict[str, str], edit: Edit) -> None:
         raise EditError(said) from error
 
 
-def _one(text: str, position: int, data: Mapping[str, Any], edit: Edit) -> str:
+def _one(
+    text: str, position: int, data: Mapping[str, Any], edit: MapField | AddMachine | AddSource
+) -> str:
     match edit:
         case MapField():
             block = edit.field.partition(".")[0]
@@ -230,8 +268,9 @@ def _plain(node: yaml.Node) -> Any:
 # Files ---------------------------------------------------------------------------------------
 
 
-def _read(file: Path) -> str:
-    return file.read_bytes().decode("utf-8")
+def _read_or_new(file: Path) -> str:
+    """Empty where there is no such file yet."""
+    return file.read_bytes().decode("utf-8") if file.exists() else ""
 
 
 def _as_written(before: str, after: str) -> str:
@@ -243,10 +282,11 @@ def _as_written(before: str, after: str) -> str:
 
 def _beside(file: Path, text: str) -> Path:
     """The new text in a file of its own, on disk before anything is replaced."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     with os.fdopen(handle, "wb") as new:
         new.write(text.encode("utf-8"))
         new.flush()
         os.fsync(new.fileno())
-    Path(name).chmod(file.stat().st_mode & 0o777)
+    Path(name).chmod(file.stat().st_mode & 0o777 if file.exists() else 0o644)
     return Path(name)
