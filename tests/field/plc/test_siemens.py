@@ -4,12 +4,14 @@ from io import StringIO
 from itertools import pairwise
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.field.plc.blocks import blocks, code_systems, made, plant_of, texts
 from tests.field.plc.independent import parse_db_file, places
 
+from isthmus.base.problem import ProblemsError
 from isthmus.field.connectors.s7 import S7Source
 from isthmus.field.plc.s7_offsets import Spot, spots
 from isthmus.field.plc.siemens import SERVER
@@ -142,3 +144,15 @@ def test_the_number_of_the_block_is_a_parameter() -> None:
     mapping = yaml.safe_load(texts(made("siemens", db=42))["mapping.yaml"])
     assert mapping["params"]["db"]["default"] == "42"
     assert mapping["map"]["probe.fault"]["tag"] == "DB{db}.0.1:bool"
+
+
+def test_a_data_block_with_offsets_has_a_largest_size() -> None:
+    fields = {f"t{number}": {"type": "text", "max_length": 254} for number in range(256)}
+    plant = plant_of({"block": "probe", "version": 1, "fields": fields})
+    assert made("siemens", plant=plant).files
+    fields["one_more"] = {"type": "boolean"}
+    plant = plant_of({"block": "probe", "version": 1, "fields": fields})
+    with pytest.raises(ProblemsError) as refused:
+        made("siemens", plant=plant)
+    assert refused.value.problems[-1].code == "P010"
+    assert made("siemens", plant=plant, access="optimised").files

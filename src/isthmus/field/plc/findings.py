@@ -16,6 +16,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType({
     "P007": "File exists",
     "P008": "Renaming of nothing",
     "P009": "Option the target does not have",
+    "P010": "Data block too large",
     "P101": "Renamed",
     "P102": "Value without a code",
     "P103": "Description missing in the language",

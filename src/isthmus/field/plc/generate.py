@@ -46,6 +46,8 @@ def generate(plant: Plant, choice: Choice) -> Generated:
     if any(each.severity == "error" for each in problems):
         raise ProblemsError(problems)
     request = Request(layouts, choice.settings, target.prefix, names)
+    if against := list(target.check(request)):
+        raise ProblemsError([*problems, *against])
     files = target.files(request)
     return Generated((*files, _mapping(request, choice, target)), tuple(problems))
 

@@ -47,13 +47,14 @@ def spots(types: Iterable[str], start: int = 0) -> tuple[list[Spot], int]:
     return found, _even(byte + (1 if bit else 0))
 
 
-def structures(members: Sequence[Sequence[str]]) -> list[list[Spot]]:
-    """The same for structures that follow each other in one data block."""
-    found, end = [], 0
+def structures(members: Sequence[Sequence[str]]) -> tuple[list[list[Spot]], int]:
+    """The same for structures that follow each other in one data block, and its bytes."""
+    found: list[list[Spot]] = []
+    end = 0
     for types in members:
         inside, end = spots(types, end)
         found.append(inside)
-    return found
+    return found, end
 
 
 def _width(kind: str) -> int:

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from isthmus.base.problem import Problem
+from isthmus.field.plc.findings import error
 from isthmus.field.plc.layout import Layout, Member, Scalar
 from isthmus.field.plc.names import NameRules
 from isthmus.field.plc.s7_offsets import Spot, structures
@@ -13,6 +15,8 @@ TYPES: Final[Mapping[Scalar, str]] = MappingProxyType({
     "bit": "Bool", "int16": "Int", "int32": "DInt", "int64": "LInt", "uint32": "UDInt",
     "real32": "Real", "real64": "LReal",
 })  # fmt: skip
+MOST_BYTES: Final = 65_536
+"""Of a data block with standard access."""
 SERVER: Final = "http://www.siemens.com/simatic-s7-opcua"
 """Namespace of the OPC UA server in an S7-1500 and S7-1200."""
 
@@ -60,7 +64,7 @@ def _read_back(request: Request) -> tuple[ReadBack, ...]:
 
 
 def _by_offset(request: Request) -> ReadBack:
-    places = structures([[s7_type(m) for m in one.members] for one in request.layouts])
+    places, _ = _laid_out(request)
     spots = {
         (one.block, member.field): spot
         for one, inside in zip(request.layouts, places, strict=True)
@@ -69,6 +73,20 @@ def _by_offset(request: Request) -> ReadBack:
     tags = request.tags(lambda one, member: _tag(member, spots[one.block, member.field]))
     doc = f"Number of the data block `{request.settings.instance}` in TIA Portal."
     return ReadBack("s7", tags, {"db": Given(str(request.settings.db), doc)})
+
+
+def _laid_out(request: Request) -> tuple[list[list[Spot]], int]:
+    return structures([[s7_type(m) for m in one.members] for one in request.layouts])
+
+
+def _check(request: Request) -> Iterator[Problem]:
+    _, size = _laid_out(request)
+    if request.settings.access == "fixed" and size > MOST_BYTES:
+        said = (
+            f"the data block would have {size:,} bytes; with standard access it has {MOST_BYTES:,}"
+        )
+        hint = "shorten texts, write fewer blocks into one, or take `--access optimised`"
+        yield error("P010", "", said, hint)
 
 
 def _tag(member: Member, spot: Spot) -> str:
@@ -98,6 +116,7 @@ TARGET: Final = Target(
     ),
     files=_files,
     read_back=_read_back,
+    check=_check,
     prefix="UDT_",
     longest_text=254,
     why_longest="a String of an S7 holds 254",

@@ -3,11 +3,12 @@
 A target is a module of this folder with a constant `TARGET`, and a line in `registry.py`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
+from isthmus.base.problem import Problem
 from isthmus.field.plc.layout import Layout, Member, Scalar, Value
 from isthmus.field.plc.names import NameRules
 from isthmus.model.spec.words import Language
@@ -120,6 +121,8 @@ class Target:
     read_back: Callable[[Request], tuple[ReadBack, ...]]
     prefix: str = ""
     """Of the names of types."""
+    check: Callable[[Request], Iterable[Problem]] = lambda _: ()
+    """What stands against all blocks together."""
     longest_text: int = 100_000
     why_longest: str = ""
     accesses: frozenset[Access] = frozenset({"fixed"})
