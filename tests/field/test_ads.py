@@ -369,6 +369,23 @@ async def test_notifications_that_never_come_are_asked_for() -> None:
     assert (first, second) == ({"MAIN.fTemp": 12.5}, {"MAIN.fTemp": 13.5})
 
 
+async def test_notifications_that_end_unnoticed_are_found_by_comparing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connector_module, "_AUDIT", 0.1)
+    async with router() as device:
+        tags = ("MAIN.fTemp", "GVL.bRun")
+        async with opened(connector(device.port, *tags, timeout="100 ms")) as reading:
+            await next_of(reading, *tags)
+            device.lose_notifications()
+            device.put("MAIN.fTemp", 13.5)
+            found = await next_of(reading, "MAIN.fTemp")
+            device.put("MAIN.fTemp", 14.5)
+            again = await next_of(reading, "MAIN.fTemp")
+            assert device.notifications == 2
+    assert (found, again) == ({"MAIN.fTemp": 13.5}, {"MAIN.fTemp": 14.5})
+
+
 async def test_without_notifications_everything_is_asked_for() -> None:
     async with router() as device:
         keys = {"notifications": False}

@@ -165,6 +165,10 @@ class AdsRouter:
         self.handles.clear()
         self._notifications.clear()
 
+    def lose_notifications(self) -> None:
+        """They end, and nobody is told."""
+        self._notifications.clear()
+
     # Frames --------------------------------------------------------------------------------
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -25,6 +25,8 @@ _WATCH: Final = 1.0
 `timeout` is less."""
 _ASK_AGAIN: Final = 10.0
 """Seconds after which symbols that do not exist are looked for again."""
+_AUDIT: Final = 30.0
+"""Seconds after which a notified value that has not changed is compared with the controller's."""
 _MOST_PENDING: Final = 100_000
 """Samples that wait for somebody to read them; what comes beyond is a gap."""
 
@@ -40,6 +42,8 @@ class _Followed:
     """None: it is asked for, once per interval."""
     data: bytes | None = None
     """What it last was."""
+    heard: bool = True
+    """A notification came since the last audit."""
 
 
 class AdsConnector(Connector[AdsSource]):
@@ -60,7 +64,9 @@ class AdsConnector(Connector[AdsSource]):
         self._running = True
         self._watch = min(_WATCH, spec.timeout)
         self._version: int | None = None
-        self._looked = self._subscribed = self._polled = 0.0
+        self._looked = self._subscribed = self._polled = self._audited = 0.0
+        self._suspects: list[_Followed] = []
+        """Their values differ from the controller's: a notification comes soon, or never."""
         self._samples = Samples()
         self._arrived = asyncio.Event()
         self._missing_since: Micros | None = None
@@ -154,6 +160,7 @@ class AdsConnector(Connector[AdsSource]):
         session = self._open_session()
         old = list(self._by_notification)
         self._by_notification.clear()
+        self._suspects.clear()
         self._early.clear()
         self._followed.clear()
         self._table = None
@@ -174,6 +181,7 @@ class AdsConnector(Connector[AdsSource]):
             if len(self._early) < _MOST_PENDING:
                 self._early[stamped.handle] = stamped
             return
+        one.heard = True
         self._take(one, stamped.data, stamped.time)
 
     def _take(self, one: _Followed, data: bytes, device_time: Micros) -> None:
@@ -260,7 +268,35 @@ class AdsConnector(Connector[AdsSource]):
             await self._follow_anew()
         elif missing and self._looked - self._subscribed >= _ASK_AGAIN:
             await self._follow([tag for tag in self.tags if tag not in self._followed])
+        else:
+            await self._audit()
         self._choose_silent()
+
+    async def _audit(self) -> None:
+        """A notification that ended unnoticed would leave its last value standing as good."""
+        waited = self._looked - self._audited
+        if self._suspects:
+            if waited > self.spec.interval + self.spec.timeout:
+                await self._judge()
+            return
+        if waited < _AUDIT:
+            return
+        self._audited = self._looked
+        notified = self._by_notification.values()
+        quiet = [one for one in notified if not one.heard and one.data is not None]
+        for one in notified:
+            one.heard = False
+        items = [(one.handle, one.symbol.size) for one in quiet]
+        answers = await self._open_session().values(items)
+        pairs = zip(quiet, answers, strict=True)
+        self._suspects = [one for one, (error, data) in pairs if error or data != one.data]
+
+    async def _judge(self) -> None:
+        """Time enough has passed for the notifications of what had changed."""
+        lost = not all(one.heard for one in self._suspects)
+        self._suspects = []
+        if lost:
+            await self._follow_anew()
 
     def _tell_all_again(self) -> None:
         """A stopped program's values are its last ones; a running one's are good again."""
