@@ -32,6 +32,7 @@ from isthmus.field.connectors.opcua.address import (
     NodeTag,
     Reading,
 )
+from isthmus.field.connectors.opcua.granted import Granted, Revised, granted, ungranted
 from isthmus.field.connectors.opcua.values import convert, device_time, overflowed
 from isthmus.flow.parcel import GOOD
 from isthmus.testing.connector_suite import (
@@ -429,7 +430,54 @@ async def test_status_and_time_of_the_machine_come_through(server: OpcuaServer) 
 async def test_what_the_server_granted_is_known(server: OpcuaServer) -> None:
     reading = connector(server.port, STATE, user="isthmus", password=PASSWORD)
     async with opened(reading):
-        assert reading.revised == subscription.Revised(0.05, keep_alive=1.0, lifetime=10.0)
+        assert reading.revised == Revised(0.05, keep_alive=1.0, lifetime=10.0)
+
+
+def test_less_than_asked_is_said() -> None:
+    spec = source(4840, interval="250 ms", sampling="100 ms", queue_size=50)
+    items = Granted()
+    items.note(0.1, 50, spec)
+    items.note(1.0, 1, spec)
+    asked = Revised(0.25, keep_alive=5.0, lifetime=50.0)
+    assert list(ungranted(spec, asked, items)) == [
+        (
+            "the server looks at 1 of 2 nodes only every 1 s, not every 100 ms: what changes and "
+            "changes back in between is not seen"
+        ),
+        (
+            "the server keeps only 1 values of 1 of 2 nodes between two publications, not 50: more "
+            "changes than that are lost. A shorter `interval` helps"
+        ),
+    ]
+    (slow,) = ungranted(spec, Revised(1.0, 5.0, 50.0), Granted())
+    assert slow == "the server publishes every 1 s, not every 250 ms as `interval` asks"
+    assert granted(asked, items) == {
+        "publishes every": "250 ms", "keep-alive": "5 s", "lifetime": "50 s",
+        "samples every": "1 s", "queue": "1",
+    }  # fmt: skip
+
+
+async def test_the_next_server_of_a_set_is_read_when_the_first_is_gone_or_unwell(
+    server: OpcuaServer,
+) -> None:
+    async def serve(other: Any, level: int) -> None:
+        await other.get_node("i=2267").write_value(ua.Variant(level, Kind.Byte))
+
+    first_of_set = f"opc.tcp://{LOOPBACK}:{server.port}"
+    with OpcuaServer({STATE: ua.Variant(4, Kind.Int32)}) as second:
+        gone = {"endpoints": [f"opc.tcp://{LOOPBACK}:{second.port}"]}
+        async with opened(connector(1, STATE, **gone)) as reading:
+            (sample,) = await read_until(reading, lambda seen: len(seen) >= 1)
+        assert sample.value == 4.0
+        await second.run(lambda other: serve(other, 100))
+        keys = {"endpoints": [first_of_set], "user": "isthmus", "password": PASSWORD}
+        async with opened(connector(second.port, STATE, timeout="300 ms", **keys)) as reading:
+            assert reading.details()["endpoint"] == first_of_set
+            await read_until(reading, lambda seen: len(seen) >= 1)
+            await server.run(lambda other: serve(other, 1))
+            with pytest.raises(Unreachable, match="ServiceLevel 1 instead of 255"):
+                await read_forever(reading)
+            await server.run(lambda other: serve(other, 255))
 
 
 async def test_a_server_that_restarts_is_lost_and_read_again() -> None:

@@ -69,6 +69,8 @@ def show(result: Probed, console: Console) -> None:
         )
     if result.tags:
         console.print(table)
+    if result.details:
+        console.print(" · ".join(f"{n} {v}" for n, v in result.details.items()), markup=False)
     for sentence in result.attention:
         console.print(f"[yellow]attention:[/] {escape(sentence)}")
     for tag in result.silent if result.works else ():

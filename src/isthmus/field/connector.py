@@ -128,6 +128,10 @@ class Connector(ABC, Generic[SpecT]):
         """
         return []
 
+    def details(self) -> dict[str, str]:
+        """What the device is and granted, in words for `isthmus probe`; asked after `open`."""
+        return {}
+
     @abstractmethod
     async def close(self) -> None:
         """Leave nothing open; may be called twice and after a failed `open`."""

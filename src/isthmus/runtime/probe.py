@@ -57,6 +57,8 @@ class Probed:
     """Why it failed and what to do; empty: it works."""
     attention: tuple[str, ...] = ()
     """What works but should not stay so."""
+    details: dict[str, str] = field(default_factory=dict)
+    """What the device is and granted."""
 
     @property
     def works(self) -> bool:
@@ -89,7 +91,8 @@ async def probe(
     took = asyncio.get_running_loop().time() - began
     samples = pa.concat_tables([SAMPLES_SCHEMA.empty_table(), *tables])
     attention = () if trouble else tuple(connector.attention())
-    return _summed_up(_Heard(samples, took, trouble, attention, clock.now()), source, plant)
+    heard = _Heard(samples, took, trouble, attention, connector.details(), clock.now())
+    return _summed_up(heard, source, plant)
 
 
 def _said(error: Exception, advice: str) -> str:
@@ -125,6 +128,7 @@ class _Heard:
     took: float
     trouble: str
     attention: tuple[str, ...]
+    details: dict[str, str]
     at: Micros
 
 
@@ -146,6 +150,7 @@ def _summed_up(heard: _Heard, source: Source, plant: Plant) -> Probed:
         quarantined=sum(count.quarantined for count in shaped.counts),
         trouble=trouble,
         attention=heard.attention,
+        details=heard.details,
     )
 
 

@@ -1,5 +1,6 @@
 """The OPC UA connector: what the runtime calls, told to the session and its subscription."""
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -7,13 +8,14 @@ import pyarrow as pa
 
 from isthmus.base.clock import Clock, Micros
 from isthmus.field.connector import Connector, Missed, Node, Unreachable
+from isthmus.field.connectors.opcua.granted import Revised, granted, ungranted
 from isthmus.field.connectors.opcua.spec import OpcuaSource
 from isthmus.field.samples import Samples
 
 if TYPE_CHECKING:
     from asyncua.client.client import Client
 
-    from isthmus.field.connectors.opcua.subscription import Revised, Subscription
+    from isthmus.field.connectors.opcua.subscription import Subscription
 
 WAIT = 1.0
 """Seconds `read()` waits for a publication."""
@@ -33,35 +35,58 @@ class OpcuaConnector(Connector[OpcuaSource]):
         self._samples = Samples()
         self._paths: dict[str, str] = {}
         self._attention: list[str] = []
+        self._endpoint = spec.endpoint
+        self._level = 0
+        self._looked = 0.0
         self._client: Client | None = None
         self._subscription: Subscription | None = None
 
     async def open(self) -> None:
-        from isthmus.field.connectors.opcua.session import connect, named_errors
+        from isthmus.field.connectors.opcua.redundancy import connect_to_best, service_level
+        from isthmus.field.connectors.opcua.session import named_errors
         from isthmus.field.connectors.opcua.subscription import Subscription
 
         tags = {tag: self.spec.parse_tag(tag) for tag in self.tags}
-        session = await connect(self.name, self.spec, self.spec.endpoint)
-        self._client, self._attention = session.client, session.attention
+        session = await connect_to_best(self.name, self.spec)
+        self._client, self._endpoint = session.client, session.endpoint
+        self._attention = session.attention
         self._subscription = Subscription(self._client, self.spec, self._samples, self.clock)
-        with named_errors(self.name, self.spec.endpoint):
+        with named_errors(self.name, self._endpoint):
             self.revised = await self._subscription.start(tags)
+            if self.spec.endpoints:
+                self._level = await service_level(self._client)
 
     async def read(self) -> pa.Table | None:
         subscription = self._opened()
         from isthmus.field.connectors.opcua.session import named_errors
 
-        with named_errors(self.name, self.spec.endpoint):
+        with named_errors(self.name, self._endpoint):
             await subscription.wait(WAIT)
+            if self.spec.endpoints and not subscription.lost:
+                await self._look_at_level()
         table = self._samples.take()
         subscription.drained()
         if subscription.failure is not None:
             raise subscription.failure
         if table is None and subscription.lost:
-            raise Unreachable(
-                f"source `{self.name}`: lost {self.spec.endpoint}: {subscription.lost}"
-            )
+            raise Unreachable(f"source `{self.name}`: lost {self._endpoint}: {subscription.lost}")
         return table
+
+    async def _look_at_level(self) -> None:
+        """Another server may serve better: the runtime opens anew, and the best is taken."""
+        from isthmus.field.connectors.opcua.redundancy import category, service_level
+
+        now = time.monotonic()
+        if now - self._looked < self.spec.timeout:
+            return
+        self._looked = now
+        level = await service_level(self._connected())
+        if category(level) < category(self._level):
+            raise Unreachable(
+                f"source `{self.name}`: {self._endpoint} serves worse than before (ServiceLevel "
+                f"{level} instead of {self._level}); the best server of the set is looked for"
+            )
+        self._level = level
 
     def missed(self) -> list[Missed]:
         if self._subscription is None:
@@ -69,7 +94,18 @@ class OpcuaConnector(Connector[OpcuaSource]):
         return self._subscription.missed()
 
     def attention(self) -> list[str]:
-        return self._attention
+        if self._subscription is None or self.revised is None:
+            return self._attention
+        monitoring = self._subscription.monitoring
+        less = ungranted(self.spec, self.revised, monitoring.granted)
+        return [*self._attention, *monitoring.attention, *less]
+
+    def details(self) -> dict[str, str]:
+        """What the server granted, in words."""
+        if self._subscription is None or self.revised is None:
+            return {}
+        told = granted(self.revised, self._subscription.monitoring.granted)
+        return {"endpoint": self._endpoint, **told}
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -89,7 +125,7 @@ class OpcuaConnector(Connector[OpcuaSource]):
         from isthmus.field.connectors.opcua.session import named_errors
 
         client = self._connected()
-        with named_errors(self.name, self.spec.endpoint):
+        with named_errors(self.name, self._endpoint):
             async for node in children(client, parent, self._paths):
                 yield node
 
@@ -103,7 +139,7 @@ class OpcuaConnector(Connector[OpcuaSource]):
         from isthmus.field.connectors.opcua.session import named_errors
 
         session, arrivals = self._connected().uaclient.session, self._opened().arrivals
-        with named_errors(self.name, self.spec.endpoint):
+        with named_errors(self.name, self._endpoint):
             return await History(session, arrivals, self.clock).read(start, end)
 
     def _opened(self) -> "Subscription":

@@ -28,6 +28,7 @@ from isthmus.field.connectors.opcua.arrivals import (
     Reader,
 )
 from isthmus.field.connectors.opcua.events import EventItem
+from isthmus.field.connectors.opcua.granted import Granted
 from isthmus.field.connectors.opcua.spec import OpcuaSource
 
 ITEMS_PER_CALL: Final = 500
@@ -39,20 +40,6 @@ _ELSEWHERE: Final = NO_SUCH_NODE | {StatusCodes.BadAttributeIdInvalid}
 
 Pending = Mapping[str, tuple[Reading, ...]]
 T = TypeVar("T")
-
-
-@dataclass
-class Granted:
-    """What the server made of our wishes for the items: the worst of all."""
-
-    sampling: float = 0.0
-    """Seconds."""
-    queue: int | None = None
-    slower: int = 0
-    """Items it samples more slowly than we asked."""
-    shorter: int = 0
-    """Items whose queue is shorter than we asked."""
-    items: int = 0
 
 
 @dataclass
@@ -184,7 +171,8 @@ class Monitoring:
             if result.StatusCode.is_good():
                 item.id = result.MonitoredItemId
                 item.asked = self._node(item.node)
-                self._note(result)
+                sampling = result.RevisedSamplingInterval / 1000
+                self.granted.note(sampling, result.RevisedQueueSize, self.spec)
             else:
                 self.arrivals.forget(item)
         return [0 if one.StatusCode.is_good() else one.StatusCode.value for one in results]
@@ -215,16 +203,6 @@ class Monitoring:
                 DiscardOldest=True,
             ),
         )
-
-    def _note(self, result: ua.MonitoredItemCreateResult) -> None:
-        granted = self.granted
-        granted.items += 1
-        sampling, queue = result.RevisedSamplingInterval / 1000, result.RevisedQueueSize
-        granted.sampling = max(granted.sampling, sampling)
-        granted.queue = queue if granted.queue is None else min(granted.queue, queue)
-        wish = self.spec.interval if self.spec.sampling is None else self.spec.sampling
-        granted.slower += wish > 0 and sampling > wish * 1.01
-        granted.shorter += queue < self.spec.queue_size
 
     async def _give_up(self, item: NodeItem) -> dict[str, NodeTag]:
         """The server may watch the node again by itself: then it would come twice."""

@@ -56,6 +56,7 @@ class Session:
     """An activated session."""
 
     client: Client
+    endpoint: str
     attention: list[str]
     """What works, but not for long any more."""
 
@@ -73,7 +74,7 @@ async def connect(name: str, spec: OpcuaSource, endpoint: str) -> Session:
     except BaseException:
         client.disconnect_socket()
         raise
-    return Session(client, attention)
+    return Session(client, endpoint, attention)
 
 
 async def ways_in(name: str, spec: OpcuaSource, endpoint: str) -> list[Offered]:

@@ -21,6 +21,8 @@ class OpcuaSource(SourceSpec):
 
     kind: Literal["opcua"] = "opcua"
     endpoint: Endpoint
+    endpoints: list[Endpoint] = Field(default_factory=list)
+    """Further servers of the same redundant set; all have the same nodes."""
     security: Literal["none", "sign", "sign_and_encrypt"] = "none"
     policy: Literal["Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"] = (
         "Basic256Sha256"
@@ -56,8 +58,9 @@ class OpcuaSource(SourceSpec):
             )
         if self.password is not None and self.user is None:
             raise ValueError("a `password` needs a `user`")
-        if (urlsplit(self.endpoint).port or 1) < 1:  # a port beyond 65535 raises by itself
-            raise ValueError("`endpoint`: port 0 is no port")
+        for endpoint in (self.endpoint, *self.endpoints):
+            if (urlsplit(endpoint).port or 1) < 1:  # a port beyond 65535 raises by itself
+                raise ValueError(f"`{endpoint}`: port 0 is no port")
         return self
 
     @classmethod

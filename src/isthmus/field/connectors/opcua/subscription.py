@@ -9,7 +9,6 @@ import math
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from asyncua import ua
@@ -24,6 +23,7 @@ from isthmus.field.connector import Missed
 from isthmus.field.connectors.opcua import publications
 from isthmus.field.connectors.opcua.address import EventTag, NodeTag
 from isthmus.field.connectors.opcua.arrivals import Arrivals
+from isthmus.field.connectors.opcua.granted import Revised
 from isthmus.field.connectors.opcua.monitoring import Monitoring
 from isthmus.field.connectors.opcua.publications import Publication
 from isthmus.field.connectors.opcua.spec import OpcuaSource
@@ -36,17 +36,6 @@ KEEP_ALIVES_PER_LIFETIME: Final = 10
 
 _LAST_SEQUENCE: Final = 0xFFFF_FFFF
 _GO_ON: Final = frozenset({StatusCodes.BadTimeout, StatusCodes.BadTooManyPublishRequests})
-
-
-@dataclass(frozen=True)
-class Revised:
-    """What the server made of our wishes; seconds."""
-
-    publishing_interval: float
-    keep_alive: float
-    """After which the server speaks even when nothing has changed."""
-    lifetime: float
-    """After which it forgets the subscription if nobody asks for news."""
 
 
 class Subscription:
