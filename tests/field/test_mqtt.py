@@ -45,6 +45,7 @@ from isthmus.testing.mosquitto import (
     with_passwords,
     with_subscriptions_only_to,
 )
+from isthmus.testing.mqtt_wire import publications
 from isthmus.testing.one_source import field as mapped
 from isthmus.testing.one_source import plant
 from isthmus.testing.sim.broker import Broker
@@ -134,18 +135,8 @@ class TestMqtt(ConnectorContract):
         return MqttSource(host=host, port=port, first_value=0.5, timeout=2.0, keepalive=1.0)
 
     def write_requests(self, sent: bytes) -> list[str]:
-        """MQTT packets we sent that are publications."""
-        found, at = [], 0
-        while at < len(sent):
-            kind, at, length, shift = sent[at] >> 4, at + 1, 0, 0
-            while True:
-                length, at, more = length | (sent[at] & 127) << shift, at + 1, sent[at] & 128
-                shift += 7
-                if not more:
-                    break
-            found += ["PUBLISH"] if kind == 3 else []
-            at += length
-        return found
+        """Everything we publish."""
+        return [publication.topic for publication in publications(sent)]
 
 
 async def test_nothing_is_acknowledged_before_acknowledge(broker: Mosquitto) -> None:

@@ -217,12 +217,16 @@ async def test_a_node_that_comes_back_is_good_after_it_was_stale(edge: Sparkplug
         stale = {s.tag: s for s in await quality_comes(host, BAD_NOT_CONNECTED, 3)}
         await started(edge)
         back = {s.tag: s for s in await births(host)}
+        edge.birth()
+        edge.set("", "Door", value=True)
+        again = await read_until(host, lambda seen: any(s.tag == DOOR for s in seen))
     assert {tag: (s.value, s.quality) for tag, s in back.items()} == {
         STATE: ("RUN", GOOD),
         TEMP: (23.5, GOOD),
         DOOR: (0, GOOD),
     }
     assert all(back[tag].device_time > stale[tag].device_time for tag in back)
+    assert [sample.tag for sample in again] == [DOOR]
 
 
 async def test_the_will_of_an_earlier_connection_is_not_believed(edge: SparkplugEdge) -> None:
@@ -337,7 +341,8 @@ async def test_without_a_birth_data_is_named_as_lost_and_not_guessed(edge: Spark
 
 async def test_a_rebirth_that_says_nothing_new_makes_no_samples(edge: SparkplugEdge) -> None:
     await started(edge)
-    async with opened(connector(edge, host_id=HOST)) as host:
+    nothing = "plant/edge-1/press-4:Nothing"
+    async with opened(connector(edge, STATE, TEMP, DOOR, nothing, host_id=HOST)) as host:
         await births(host)
         edge.birth()
         edge.set("", "Door", value=True)

@@ -64,7 +64,14 @@ class Metrics:
                 self._take(_said(metric, definition, message, GOOD, in_birth=True))
         for name in readers.keys() - known.by_name.keys():
             for reader in readers[name]:
-                self._say(reader, None, BAD_NODE_UNKNOWN, message.received, message.received)
+                self._unknown(reader, message.received)
+
+    def _unknown(self, reader: Reader, received: Micros) -> None:
+        """The birth does not have it; said once."""
+        if reader.last != (None, BAD_NODE_UNKNOWN):
+            reader.time, reader.stamp, reader.stale = received, 0, None
+            reader.last = (None, BAD_NODE_UNKNOWN)
+            self._samples.add(reader.tag, received, received, None, None, BAD_NODE_UNKNOWN)
 
     def data(self, device: str, message: Message, *, certain: bool) -> int:
         """Take values; the number of metrics that no birth named."""
@@ -145,20 +152,14 @@ class Metrics:
         if reader.stale is not None and time <= reader.stale:
             # A birth says what is true when it is published, whenever that became true.
             time = max(said.published, reader.stale + 1)
-        self._say(reader, flat, quality, time, said.received)
-
-    def _say(
-        self, reader: Reader, flat: Plain, quality: int, stamp: Micros, received: Micros
-    ) -> None:
-        time = stamp
-        if stamp == reader.stamp:
+        elif time == reader.stamp:
             if reader.last == (flat, quality):
                 return  # a birth repeats what is known
             time = reader.time + 1  # again within the same millisecond
         if time > reader.time:
-            reader.time, reader.stamp, reader.last = time, stamp, (flat, quality)
+            reader.time, reader.stamp, reader.last = time, said.time, (flat, quality)
         reader.stale = None
-        add_value(self._samples, reader.tag, flat, time, received, quality)
+        add_value(self._samples, reader.tag, flat, time, said.received, quality)
 
 
 def _said(
