@@ -8,11 +8,23 @@ import yaml
 from isthmus.field.connectors.ads import AdsSource
 from isthmus.field.connectors.ethernetip import EthernetIpSource
 from isthmus.field.connectors.files import FilesSource
+from isthmus.field.connectors.http.spec import (
+    ApiKey,
+    Basic,
+    Bearer,
+    Cursor,
+    HttpSource,
+    OAuth2,
+    PageNumber,
+)
+from isthmus.field.connectors.modbus import ModbusSource
 from isthmus.field.connectors.mqtt import MqttSource
 from isthmus.field.connectors.mtconnect import MtconnectSource
 from isthmus.field.connectors.shdr import ShdrSource
 from isthmus.field.connectors.sparkplug import SparkplugSource
 from isthmus.field.connectors.sql import SqlSource
+from isthmus.field.connectors.webhook import WebhookSource
+from isthmus.field.connectors.webhook.spec import Hmac
 from isthmus.field.mqtt.tls import Tls
 from isthmus.field.registry import SOURCE_KINDS
 from isthmus.model.spec.site import SourceSpec
@@ -34,6 +46,11 @@ PAGES = Path(__file__).parents[2] / "docs" / "reference" / "connectors"
         ("ads", AdsSource),
         ("sql", SqlSource),
         ("files", FilesSource),
+        ("modbus", ModbusSource),
+        ("http", HttpSource),
+        *(("http", part) for part in (Basic, Bearer, ApiKey, OAuth2, PageNumber, Cursor)),
+        ("webhook", WebhookSource),
+        ("webhook", Hmac),
     ],
 )
 def test_every_option_is_documented(page: str, spec: type[Spec]) -> None:

@@ -127,7 +127,7 @@ class HttpSource(SourceSpec):
     url: Url
     """Address of the interface, `https://api.example/v1`; a tag may name an endpoint below it."""
     interval: Seconds = 10.0
-    auth: Basic | Bearer | ApiKey | OAuth2 | None = None
+    auth: Annotated[Basic | Bearer | ApiKey | OAuth2, Field(discriminator="kind")] | None = None
     headers: dict[Parameter, str] = Field(default_factory=dict)
     """Sent with each request."""
     params: dict[Parameter, str] = Field(default_factory=dict)
@@ -135,7 +135,9 @@ class HttpSource(SourceSpec):
     post: dict[str, Any] | None = None
     """A body in JSON: the interface is asked by POST, which must change nothing there. The keys of
     paging and `since` then go into the body."""
-    paging: NextLink | LinkHeader | PageNumber | Cursor | None = None
+    paging: (
+        Annotated[NextLink | LinkHeader | PageNumber | Cursor, Field(discriminator="kind")] | None
+    ) = None
     most_pages: int = Field(default=1000, ge=1)
     """Of one poll."""
     since: Since | None = None

@@ -111,7 +111,7 @@ class WebhookSource(SourceSpec):
     port: Port
     path: Annotated[str, Field(pattern=r"^/[^\s?#]*$", max_length=500)] = "/"
     tls: Tls | None = None
-    auth: Hmac | Bearer | None = None
+    auth: Annotated[Hmac | Bearer, Field(discriminator="kind")] | None = None
     """Needed unless only this computer reaches us."""
     id: HeaderName | None = None
     """Header that tells a post from every other, the same when it is sent again."""
