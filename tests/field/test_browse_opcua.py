@@ -10,6 +10,7 @@ from asyncua import ua
 
 from isthmus.base.clock import SystemClock
 from isthmus.field.browse import NodeIndex
+from isthmus.field.connector import Unreachable
 from isthmus.field.connectors.opcua import OpcuaConnector, OpcuaSource
 from isthmus.field.suggest import suggest
 from isthmus.model.plant import Source
@@ -75,6 +76,43 @@ async def test_what_was_kept_of_another_endpoint_is_not_taken(large: OpcuaServer
     (tmp_path / "browse").mkdir()
     (tmp_path / "browse" / "press.json").write_text("{", encoding="utf-8")
     assert Browsing(source(large.port), settings, SystemClock()).stored() is None
+
+
+class Breaking(OpcuaConnector):
+    """Its link breaks when so many folders are open."""
+
+    folders_left = 20
+
+    async def browse(self, parent: str = "") -> AsyncIterator[Any]:
+        self.folders_left -= 1
+        if self.folders_left < 0:
+            raise Unreachable("the link broke")
+        async for one in super().browse(parent):
+            yield one
+
+
+async def test_after_a_broken_link_it_goes_on_with_the_right_paths(
+    large: OpcuaServer, tmp_path: Path
+):
+    settings, clock, press = Settings(data=tmp_path), SystemClock(), source(large.port)
+
+    def breaking() -> OpcuaConnector:
+        return Breaking("press", press.spec, (), clock)
+
+    with pytest.raises(Unreachable):
+        await Browsing(press, settings, clock, breaking).run()
+    stored = Browsing(press, settings, clock).stored()
+    assert stored is not None
+    assert 0 < len(stored.crawled.nodes) < FOLDERS * TAGS
+    crawled = await Browsing(press, settings, clock).run()
+    paths = {one.tag: one.path for one in crawled.nodes}
+    assert len(paths) >= FOLDERS * TAGS
+    wrong = [
+        (tag, path)
+        for tag, path in paths.items()
+        if "Area" in tag and path != "/" + tag.removeprefix("ns=2;s=").replace(".", "/")
+    ]
+    assert [one for one in wrong if "." in one[0]] == []
 
 
 async def test_a_node_tells_unit_code_comment_and_who_defines_it(large: OpcuaServer):

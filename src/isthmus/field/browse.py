@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 from isthmus.field.connector import Node, Refused
@@ -111,7 +111,7 @@ class Crawl:
         try:
             async with aclosing(children):
                 async for node in children:
-                    self._found(node)
+                    self._found(node, folder)
         except Refused as error:
             if not folder:
                 raise  # it shows nothing at all
@@ -119,9 +119,13 @@ class Crawl:
         self._opening.discard(folder)
         self._folders += 1
 
-    def _found(self, node: Node) -> None:
+    def _found(self, node: Node, folder: str) -> None:
         if node.tag in self._nodes or node.tag in self._leave_out:
             return
+        above = self._nodes.get(folder)
+        if above is not None and not node.path.startswith(above.path):
+            # A connector that was opened anew does not remember where the folder stands.
+            node = replace(node, path=f"{above.path}/{node.path.rpartition('/')[2]}")
         self._nodes[node.tag] = node
         if node.has_children:
             self._waiting.append(node.tag)
