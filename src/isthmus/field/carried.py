@@ -57,6 +57,19 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class Fresh:
+    """When a tag's device time moved on last."""
+
+    time: Micros
+    seen: Micros
+    """By our clock."""
+    value: Value
+    """As it came then; None: bad."""
+    stale: bool = False
+    """Whether it was said to be uncertain since."""
+
+
+@dataclass(frozen=True)
 class Since:
     """When a condition began to hold."""
 
@@ -95,6 +108,8 @@ class Carried:
     pulses: dict[str, Pulses] = field(default_factory=dict)
     derived: dict[str, Derived] = field(default_factory=dict)
     kept: dict[str, Kept] = field(default_factory=dict)
+    fresh: dict[str, Fresh] = field(default_factory=dict)
+    """By tag."""
     awaited: set[str] = field(default_factory=set)
     """Fields of which no value came since the source was opened."""
     moved: dict[str, Micros] = field(default_factory=dict)
@@ -129,6 +144,7 @@ def _carried(content: dict[str, Any]) -> Carried:
         pulses={key: Pulses(*values) for key, values in content["pulses"].items()},
         derived={key: _derived(values) for key, values in content.get("derived", {}).items()},
         kept={key: Kept(*values) for key, values in content.get("kept", {}).items()},
+        fresh={tag: Fresh(*values) for tag, values in content.get("fresh", {}).items()},
         awaited=set(content["awaited"]),
         moved=content["moved"],
         unknown_since=content["unknown_since"],
@@ -168,6 +184,7 @@ def encode(carried: Carried) -> bytes:
             for key, d in carried.derived.items()
         },
         "kept": {key: (k.time, k.amount) for key, k in carried.kept.items()},
+        "fresh": {tag: (f.time, f.seen, f.value, f.stale) for tag, f in carried.fresh.items()},
         "awaited": sorted(carried.awaited),
         "moved": carried.moved,
         "unknown_since": carried.unknown_since,

@@ -163,10 +163,19 @@ class Mapping:
     thinned: pa.Array
     """Fields that keep not all of their values."""
 
+    watch: dict[str, float]
+    """Tag → seconds after which a device time that stands still is not believed."""
+
     @property
     def waits(self) -> bool:
         """Whether something follows from silence alone."""
-        return bool(self.derived) or any(one.mapped.states for one in self.expressions)
+        states = any(one.mapped.states for one in self.expressions)
+        return bool(self.derived or self.watch) or states
+
+    @property
+    def adds(self) -> bool:
+        """Whether there may be samples that no source told."""
+        return bool(self.expressions or self.watch)
 
     @cached_property
     def widest(self) -> int:
@@ -201,11 +210,20 @@ class Mapping:
             expressions=expressions,
             inputs=pa.array(_only_inputs(maps), pa.string()),
             thinned=pa.array(_thinned(maps), pa.int32()),
+            watch=_watch(maps),
         )
 
 
 def _only_inputs(maps: tuple[FieldMap, ...]) -> list[str]:
     return sorted({tag for m in maps for _, tag in m.inputs} - {m.tag for m in maps})
+
+
+def _watch(maps: tuple[FieldMap, ...]) -> dict[str, float]:
+    limits: dict[str, float] = {}
+    for m in maps:
+        if m.tag is not None and m.stale_after is not None:
+            limits[m.tag] = min(m.stale_after, limits.get(m.tag, m.stale_after))
+    return limits
 
 
 def _thinned(maps: tuple[FieldMap, ...]) -> list[int]:

@@ -24,6 +24,7 @@ from isthmus.field.reopening import since_reopening
 from isthmus.field.rows import Making, rows_of, unknown_rows
 from isthmus.field.rules import Pulse, StateChange, changes
 from isthmus.field.thinning import thinned
+from isthmus.field.watchdog import stood_still, watched
 from isthmus.flow.parcel import Count, Quarantined, Rows, Shaped
 
 __all__ = ["Mapping", "StateError", "resume", "shape", "unknown_rows"]
@@ -41,6 +42,9 @@ def shape(samples: pa.Table, mapping: Mapping, state: bytes | None, *, now: Micr
     carried = decode(state)
     parts = []
     told = samples.num_rows
+    if mapping.watch:
+        samples = watched(samples, mapping.watch, carried)
+        samples = pa.concat_tables([samples, stood_still(mapping.watch, carried, now)])
     if mapping.expressions:
         samples = pa.concat_tables([samples, derive(mapping.expressions, samples, carried, now)])
     if samples.num_rows:
@@ -174,7 +178,7 @@ def _count_up(
 
 def _taken_once(fine: pa.RecordBatch, of: _Hour) -> pa.RecordBatch:
     """`taken` adds up to the number of samples, however many fields one of them feeds."""
-    if len(of.mapping.layers) == 1 and not of.mapping.expressions:
+    if len(of.mapping.layers) == 1 and not of.mapping.adds:
         return fine.append_column("taken", pa.repeat(pa.scalar(1, pa.int32()), fine.num_rows))
     met: set[int] = set()
     taken = []
@@ -239,7 +243,7 @@ class _Fates:
 
 def _counts(of: _Hour, samples: pa.RecordBatch, fates: _Fates) -> list[Count]:
     mapping = of.mapping
-    if mapping.expressions:
+    if mapping.adds:
         samples = samples.filter(pc.less(samples["sample"], of.told))
     late = pc.greater(pc.subtract(samples["received"], samples["time"]), LATE)
     if fates.out_of_order:

@@ -41,6 +41,8 @@ class FieldMap:
     """In the block's unit."""
     at_most_every: float | None = None
     """Seconds."""
+    stale_after: float | None = None
+    """Seconds."""
     min: float | None = None
     max: float | None = None
     max_length: int = 1000

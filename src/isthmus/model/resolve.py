@@ -198,6 +198,7 @@ class _Machines:
                 "formula": mapping.formula,
                 "dead_band": mapping.dead_band,
                 "at_most_every": mapping.at_most_every,
+                "stale_after": mapping.stale_after,
                 "min": target.min,
                 "max": target.max,
                 "max_length": target.max_length,

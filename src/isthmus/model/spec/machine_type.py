@@ -81,6 +81,9 @@ class FieldMapping(Spec):
     """A value closer than this (in the block's unit) to the one kept last is not kept."""
     at_most_every: Seconds | None = None
     """A value sooner than this after the one kept last is not kept."""
+    stale_after: Seconds | None = None
+    """Watchdog: when the device time of the tag has stood still for this long, its value is
+    uncertain, however good the device says it is."""
     rule: PulseRule | None = None
     states: StateRule | None = None
     formula: Formula | None = None
