@@ -511,6 +511,15 @@ async def test_no_controller_in_that_slot_is_refused_with_what_to_do() -> None:
             assert by_tag(await read_once(reading)) == {"Count": 41.0}
 
 
+@pytest.mark.parametrize("keys", [{"slot": None}, {"path": "bp/2"}, {"slot": 2}])
+async def test_a_controller_is_reached_without_a_slot_and_by_a_route(keys: dict[str, Any]) -> None:
+    async with (
+        controller(slot=2) as device,
+        opened(connector(device.port, "Count", **keys)) as reading,
+    ):
+        assert by_tag(await read_once(reading)) == {"Count": 41.0}
+
+
 async def test_a_controller_without_a_free_connection_is_tried_again() -> None:
     async with controller() as device:
         device.connection_failure = 0x0113

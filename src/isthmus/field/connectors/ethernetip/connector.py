@@ -102,7 +102,7 @@ class EthernetIpConnector(Connector[EthernetIpSource]):
         return self._samples.take()
 
     async def browse(self, parent: str = "") -> AsyncIterator[Node]:
-        if not self._tag_list:
+        if not parent or not self._tag_list:  # at the root anew: it may have been downloaded
             self._tag_list = await self._call(self._open_controller().tag_list)
         for node in children(self._tag_list, parent):
             yield node
