@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from isthmus.base.clock import SECOND, Clock, SystemClock, iso
 from isthmus.field.connectors.http import HttpSource
 from isthmus.field.connectors.mtconnect import MtconnectSource
@@ -82,7 +84,9 @@ async def test_an_agents_buffer_fills_an_outage_at_the_right_times(tmp_path: Pat
             rows = running.stored("machine_state")
     await agent.stop()
     assert [row.get("state") for row in rows] == ["idle", "execute", None, "stopped", "execute"]
-    assert [row["time"] for row in rows[3:]] == [(at - T0) / SECOND for _, at in changes]
+    assert [row["time"] for row in rows[3:]] == pytest.approx(
+        [(at - T0) / SECOND for _, at in changes], abs=1e-6
+    )
 
 
 async def test_rows_of_an_interface_come_once_whatever_stops_us(tmp_path: Path) -> None:
