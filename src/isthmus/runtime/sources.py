@@ -18,6 +18,7 @@ from isthmus.flow.failpoint import reach
 from isthmus.flow.parcel import Rows
 from isthmus.model.plant import Plant, Source
 from isthmus.runtime.backoff import Backoff
+from isthmus.runtime.bad_tags import BadTags
 from isthmus.runtime.calls import FaultError, bounded, noticed
 from isthmus.runtime.device_clock import DeviceClock
 from isthmus.runtime.filled import Filled
@@ -42,7 +43,7 @@ LIMITED_READ_SECONDS: Final = 600.0
 
 What = Literal[
     "connected", "lost", "refused", "fault", "back", "missed", "disk_full", "room", "slow",
-    "in_time", "clock", "shape_failed", "stopped",
+    "in_time", "clock", "bad", "good", "shape_failed", "stopped",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -64,7 +65,7 @@ class SourceEvent:
     @property
     def well(self) -> bool:
         """Whether they come as the model says they should."""
-        return self.connected and self.what not in {"disk_full", "slow"}
+        return self.connected and self.what not in {"disk_full", "slow", "bad"}
 
 
 Factory = Callable[[], AnyConnector]
@@ -110,7 +111,9 @@ class SourceRunner:
         self._anew: _Anew | None = None
         """Why it must be opened anew: only so does every tag tell its present value again."""
         self._slow = False
+        self._bad = False
         """Said, and the gap that names it is open."""
+        self._bad_tags = BadTags(source.tags)
         self._late = False
         """The poll under way, or the last one, took too long."""
         self._device_clock = DeviceClock()
@@ -148,7 +151,8 @@ class SourceRunner:
         connector = self._factory()
         connector.allowance = self._allowance  # a new connection is no new budget
         self._polled, self._anew, self._position = connector.polled, None, None
-        self._slow = False
+        self._slow = self._bad = False
+        self._bad_tags.forget()
         self._device_clock.forget()
         try:
             if self._intake.position is not None:
@@ -196,6 +200,7 @@ class SourceRunner:
             await self._heard_now(connector, opened)
             if samples is not None and samples.num_rows:
                 await self._judge_clock(connector, batch, samples)
+                await self._judge_quality(samples)
                 batch.append(samples)
                 self._position = connector.position()
             pace.read(samples)
@@ -323,6 +328,20 @@ class SourceRunner:
         self._slow = False
         await self._with_room(partial(self._intake.ends, "slow", self.clock.now()))
         self._say("in_time", "polls are as quick as the `interval` says again")
+
+    async def _judge_quality(self, samples: pa.Table) -> None:
+        """Rows say which field is unknown; here is named that none of them is known."""
+        self._bad_tags.take(samples)
+        if self._bad_tags.all_bad == self._bad or self._device_clock.is_ahead:
+            return
+        self._bad = self._bad_tags.all_bad
+        if self._bad:
+            detail = _BAD.format(tags=len(self.source.tags), status=self._bad_tags.status)
+            await self._with_room(partial(self._intake.begins, "bad", detail, self._heard))
+            self._say("bad", detail)
+        else:
+            await self._with_room(partial(self._intake.ends, "bad", self._heard))
+            self._say("good", "values that can be trusted come again")
 
     async def _judge_clock(
         self, connector: AnyConnector, batch: list[pa.Table], samples: pa.Table
@@ -487,6 +506,10 @@ _STOPPED = "the platform was stopped"
 _AHEAD = (
     "its clock is {minutes:.0f} min ahead of ours: what it tells is kept in quarantine and believed"
     " by nobody. Set its clock, or ours if it is wrong"
+)
+_BAD = (
+    "it answers, but none of its {tags} tag(s) has a value that can be trusted (last status"
+    " 0x{status:08X}): was its program changed, or is what feeds it off?"
 )
 _RIGHT_AGAIN = "its clock is right again; what came meanwhile is in quarantine"
 _BACK = (

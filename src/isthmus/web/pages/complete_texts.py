@@ -108,6 +108,7 @@ TEXTS = {
     "gap.missed": Text("the source skipped data", "Quelle hat Daten übersprungen"),
     "gap.disk_full": Text("disk full", "Datenträger voll"),
     "gap.delayed": Text("late: disk was full", "verspätet: Datenträger war voll"),
+    "gap.bad": Text("no value to be trusted", "kein vertrauenswürdiger Wert"),
     "gap.slow": Text("slower than declared", "langsamer als angegeben"),
     "gap.clock": Text("clock of the device", "Uhr des Geräts"),
     "gap.removed": Text("removed from the model", "aus dem Modell entfernt"),
