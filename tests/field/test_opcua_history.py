@@ -245,7 +245,7 @@ async def test_a_server_whose_clock_is_wrong_fills_nothing(
     async with opened(reading):
         await read_until(reading, lambda seen: len(seen) >= 1)
         now = SystemClock().now()
-        with pytest.raises(Exception, match="the server's clock is 0 s") as unsupported:
+        with pytest.raises(Exception, match=r"the server's clock is \d s") as unsupported:
             await reading.history(now - SECOND, now)
     assert type(unsupported.value).__name__ == "Unsupported"
 
