@@ -11,9 +11,9 @@ from asyncua.server.server import Server
 
 from isthmus.field.connectors.opcua import monitoring
 from isthmus.testing.opcua_server import OpcuaServer
-from isthmus.testing.tcp_proxy import LOOPBACK, TcpProxy
+from isthmus.testing.tcp_proxy import LOOPBACK
 
-from .hall import Hall, hall, seconds
+from .hall import Hall, hall
 
 STATE = "ns=2;s=M.State"
 GOOD = "ns=2;s=M.Good"
