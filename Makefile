@@ -50,4 +50,4 @@ lock:  ## renew requirements/*.txt
 	@$(FRESH) lock
 
 clean:  ## remove what `make` made (not ./data)
-	rm -rf .venv .setup node_modules src/isthmus/web/static/vendor site build dist
+	rm -rf .venv .venv-peers .setup node_modules src/isthmus/web/static/vendor site build dist

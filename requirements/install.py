@@ -15,7 +15,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PEERS_VENV = ROOT / ".venv-peers"
+SCRIPTS = "Scripts" if os.name == "nt" else "bin"
+BIN = VENV / SCRIPTS
 STAMPS = ROOT / ".setup"
 PEERS = ROOT / "tests" / "field" / "peers"
 DEBIAN = {
@@ -41,6 +43,7 @@ def main(goal: str) -> None:
             python_packages("test")
             front_end()
             peers()
+            python_peers()
             debian_packages()
         case "docs":
             python_packages("test")
@@ -75,12 +78,13 @@ def python_packages(name: str, *, package: bool = True) -> None:
     stamp(f"python-{name}", wanted)
 
 
-def pip() -> list[str]:
+def pip(into: Path = VENV) -> list[str]:
     """Uv if there is one (faster), else the pip of the new environment."""
     uv = shutil.which("uv") or (str(BIN / "uv") if (BIN / "uv").exists() else None)
+    python = str(into / SCRIPTS / "python")
     if uv:
-        return [uv, "pip", "install", "--quiet", "--python", str(BIN / "python")]
-    return [str(BIN / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        return [uv, "pip", "install", "--quiet", "--python", python]
+    return [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
 
 
 def front_end() -> None:
@@ -105,6 +109,22 @@ def peers() -> None:
     say("getting independent protocol peers from npm (tests only)")
     npm_ci(PEERS, "The protocol peers could not be installed; their tests would be skipped.")
     stamp("peers", lockfile)
+
+
+def python_peers() -> None:
+    """Those of PyPI that cannot share our environment; `README.md` here says why."""
+    wanted = ROOT / "requirements" / "peers.txt"
+    if not PEERS_VENV.exists():
+        venv.create(PEERS_VENV, with_pip=True)
+        (STAMPS / "python-peers").unlink(missing_ok=True)
+    if fresh("python-peers", wanted):
+        return
+    say(f"getting independent protocol peers from PyPI into {PEERS_VENV.name} (tests only)")
+    step(
+        [*pip(PEERS_VENV), "--require-hashes", "-r", str(wanted)],
+        "The protocol peers of Python could not be installed. Is a package index reachable?",
+    )
+    stamp("python-peers", wanted)
 
 
 def npm_ci(folder: Path, advice: str) -> None:
@@ -174,7 +194,7 @@ def lock() -> None:
     folder = ROOT / "requirements"
     project = [str(ROOT / "pyproject.toml"), "--extra", "all", str(folder / "run.in")]
     step([*base, *project, "-o", str(folder / "run.txt")], "The lock of `run` failed.")
-    for name in ("test", "docs", "node"):
+    for name in ("test", "docs", "node", "peers"):
         source = str(folder / f"{name}.in")
         step([*base, source, "-o", str(folder / f"{name}.txt")], f"The lock of `{name}` failed.")
 
