@@ -74,6 +74,9 @@ class Works:
     def health(self) -> Mapping[str, Any]:
         return {"status": "ready"}
 
+    def clock_offsets(self) -> Mapping[str, float]:
+        return {"im-02": 75.0}
+
     def source_states(self) -> Mapping[str, Any]:
         return {}
 

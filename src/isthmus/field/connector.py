@@ -70,6 +70,8 @@ class Connector(ABC, Generic[SpecT]):
     """True: the runtime calls `read()` at the pace of `spec.interval`. False: `read()` waits."""
     live: ClassVar[bool] = False
     """True: a tag's older value never comes after a newer one, except where a clock jumps back."""
+    told_at_once: ClassVar[bool] = True
+    """Values are told when they change, so their times say how far the device's clock is off."""
     browses_at_once: ClassVar[int] = 1
     """How many `browse()` may run side by side; the one exception to never two at once."""
 

@@ -11,6 +11,7 @@ from isthmus.base.clock import Clock, Micros
 from isthmus.field.connector import Missed
 from isthmus.field.quarantine import AHEAD
 from isthmus.field.shape import Mapping, StateError, resume, shape, unknown_rows
+from isthmus.field.skew import Skew
 from isthmus.flow.contract import Log
 from isthmus.flow.parcel import SAMPLES_SCHEMA, Rows, Shaped
 from isthmus.model.plant import Plant, Source
@@ -49,6 +50,7 @@ class Intake:
         self.log = log
         self.clock = clock
         self.mapping = Mapping.of(source, plant)
+        self.skew = Skew(source.spec, clock.speed)
         self.newest: Micros = 0
         """Latest device time seen: a row that says `unknown` must come after it."""
         self.position = log.position(source.name)
@@ -58,8 +60,10 @@ class Intake:
     def take(self, samples: pa.Table, position: bytes | None = None) -> Taken:
         """`position`: where the source is read on after these samples."""
         now = self.clock.now()
+        self.skew.look(samples)
+        timed = self.skew.corrected(samples)
         try:
-            shaped = shape(samples, self.mapping, self._state, now=now)
+            shaped = shape(timed, self.mapping, self._state, now=now)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is named and RAW is kept
             failure = f"{type(error).__name__}: {error}"
             self.log.append_raw(self.source.name, samples, failure, now=now, position=position)
@@ -68,7 +72,7 @@ class Intake:
         self.log.append(self.source.name, samples, shaped, now=now, position=position)
         self._state = shaped.state
         self.position = position or self.position
-        self._see(samples)
+        self._see(timed)
         return Taken(shaped.rows)
 
     def tick(self) -> Taken:

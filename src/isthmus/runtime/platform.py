@@ -108,6 +108,10 @@ class EmbeddedPlatform:
     def source_states(self) -> Mapping[str, SourceEvent]:
         return self._source_events
 
+    def clock_offsets(self) -> Mapping[str, float]:
+        found = {name: one.runner.clock_offset for name, one in self._sources.items()}
+        return {name: offset for name, offset in found.items() if offset is not None}
+
     async def append_rows(self, rows: Sequence[Rows]) -> None:
         """Each machine's rows go to its own site's log."""
         for site, part in self._by_site(rows).items():

@@ -43,7 +43,7 @@ LIMITED_READ_SECONDS: Final = 600.0
 
 What = Literal[
     "connected", "lost", "refused", "fault", "back", "missed", "disk_full", "room", "slow",
-    "in_time", "clock", "bad", "good", "shape_failed", "stopped",
+    "in_time", "clock", "skew", "bad", "good", "shape_failed", "stopped",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -117,6 +117,9 @@ class SourceRunner:
         self._late = False
         """The poll under way, or the last one, took too long."""
         self._device_clock = DeviceClock()
+        self._skewed = False
+        self.clock_offset: float | None = None
+        """Plant seconds that the device's clock is ahead of ours (negative: behind), once known."""
         self._note = ""
         """What is to be said once the source is back."""
         self._allowance = Allowance(source.spec.budget)
@@ -154,6 +157,8 @@ class SourceRunner:
         self._slow = self._bad = False
         self._bad_tags.forget()
         self._device_clock.forget()
+        self._intake.skew.forget()
+        self._intake.skew.live = connector.told_at_once
         try:
             if self._intake.position is not None:
                 connector.resume(self._intake.position)
@@ -277,6 +282,18 @@ class SourceRunner:
         if taken.failure and taken.failure != self._failure:
             self._say("shape_failed", f"Samples are kept raw alone: {taken.failure}.")
         self._failure = taken.failure
+        self._judge_skew()
+
+    def _judge_skew(self) -> None:
+        """Say once that the device's clock is off, and once that it is right again."""
+        skew = self._intake.skew
+        self.clock_offset = skew.offset
+        if skew.is_off is self._skewed or skew.offset is None:
+            return
+        self._skewed = skew.is_off
+        text = _RIGHT if not skew.is_off else _CORRECTED if skew.correction_counts else _OFF
+        side = "ahead of" if skew.offset > 0 else "behind"
+        self._say("skew", text.format(seconds=abs(skew.offset), side=side))
 
     async def _take_missed(self, missed: Sequence[Missed]) -> None:
         if missed:
@@ -347,7 +364,7 @@ class SourceRunner:
         self, connector: AnyConnector, batch: list[pa.Table], samples: pa.Table
     ) -> None:
         """Before `samples` are taken; what came before them is stored by the old clock."""
-        if len(self.source.machines) != 1:
+        if len(self.source.machines) != 1 or self.source.spec.clock != "device":
             return  # one of several clocks: quarantine and ledger name what they say
         clock = self._device_clock
         match clock.judge(samples, live=connector.live):
@@ -501,6 +518,12 @@ class _Anew:
     since: Micros
 
 
+_OFF = (
+    "the device's clock is {seconds:.0f} s {side} ours: its values are written at its time. Set it"
+    " right, or write `clock: corrected` (or `ours`) for this source."
+)
+_CORRECTED = "the device's clock is {seconds:.0f} s {side} ours; its times are corrected."
+_RIGHT = "the device's clock is right again"
 _FULL = "intake stood still because the disk was full"
 _STOPPED = "the platform was stopped"
 _AHEAD = (

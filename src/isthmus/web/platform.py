@@ -64,6 +64,10 @@ class Platform(Protocol):
         """Return once the rows are synced to the site's log and visible to queries."""
         ...
 
+    def clock_offsets(self) -> Mapping[str, float]:
+        """Source → seconds its device's clock is ahead of ours (negative: behind), where known."""
+        ...
+
     def source_states(self) -> Mapping[str, Any]:
         """Source name → what the runtime knows about its connection."""
         ...

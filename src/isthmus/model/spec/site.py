@@ -69,6 +69,11 @@ class SourceSpec(Guarded):
     enabled: bool = True
     interval: Seconds = 1.0
     """Polling: time between reads. Subscription: the publishing interval we ask for."""
+    clock: Literal["device", "ours", "corrected"] = "device"
+    """Whose time values get: the device's; ours, when they arrive; or the device's, corrected by
+    how far its clock is off."""
+    clock_tolerance: Seconds = Field(default=10.0, gt=0)
+    """How far the device's clock may be from ours before that is said (and corrected)."""
     budget: Budget = Budget()
     """How much the device may be asked, whatever its tags would need."""
 

@@ -25,6 +25,9 @@ class SourceOut(BaseModel):
     what: str = Field(description="What happened last.", examples=["connected"])
     detail: str = Field(description="Why, and what to do.")
     since: str | None = Field(description="Since when.")
+    clock_offset_s: float | None = Field(
+        description="How far the device's clock is ahead of ours; negative: behind; null: unknown."
+    )
 
 
 class QuarantinedOut(BaseModel):
@@ -98,6 +101,7 @@ def _source(platform: Running, name: str) -> SourceOut:
         what=said.what if said else "",
         detail=said.detail if said else "",
         since=iso(said.at) if said else None,
+        clock_offset_s=platform.clock_offsets().get(name),
     )
 
 

@@ -58,6 +58,8 @@ class SourceRow:
     heard: Micros | None
     connected: bool | None
     detail: str
+    clock_off: float | None
+    """Seconds its device's clock is ahead of ours, where that is more than tolerated."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,7 @@ def _row(platform: Platform, name: str, found: Completeness, step: Micros) -> So
         heard=None,
         connected=said.connected if said else None,
         detail=said.detail if said else "",
+        clock_off=_clock_off(platform, name),
     )
 
 
@@ -191,6 +194,12 @@ def _with_heard(row: SourceRow, at: Micros | None) -> SourceRow:
 def _cell(start: Micros, end: Micros, hours: Sequence[SourceHour]) -> Cell:
     coverage = _coverage(hours)
     return Cell(start, end, summed(hour.counts for hour in hours), coverage, _tone(hours, coverage))
+
+
+def _clock_off(platform: Platform, name: str) -> float | None:
+    offset = platform.clock_offsets().get(name, 0.0)
+    tolerated = platform.plant.sources[name].spec.clock_tolerance * platform.clock.speed
+    return offset if abs(offset) > tolerated else None
 
 
 def _coverage(hours: Sequence[SourceHour]) -> float | None:

@@ -62,6 +62,8 @@ TEXTS = {
     "complete.stored": Text("Stored", "Gespeichert"),
     "complete.quarantined": Text("Quarantine", "Quarantäne"),
     "complete.unmapped": Text("Unmapped", "Nicht zugeordnet"),
+    "complete.clock.ahead": Text("clock {value} ahead", "Uhr geht {value} vor"),
+    "complete.clock.behind": Text("clock {value} behind", "Uhr geht {value} nach"),
     "complete.thinned": Text("Thinned", "Ausgedünnt"),
     "complete.bad": Text("Bad quality", "Schlechte Qualität"),
     "complete.late": Text("Late", "Verspätet"),

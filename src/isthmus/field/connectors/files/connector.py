@@ -49,6 +49,7 @@ class FilesConnector(Connector[FilesSource]):
     """One folder; it paces itself, since a full read is followed by the next."""
 
     Spec: ClassVar[type[SourceSpec]] = FilesSource
+    told_at_once: ClassVar[bool] = False
 
     def __init__(self, name: str, spec: FilesSource, tags: Sequence[str], clock: Clock) -> None:
         super().__init__(name, spec, tags, clock)

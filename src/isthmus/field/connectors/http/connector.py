@@ -58,6 +58,7 @@ class HttpConnector(Connector[HttpSource]):
 
     Spec: ClassVar[type[SourceSpec]] = HttpSource
     polled: ClassVar[bool] = True
+    told_at_once: ClassVar[bool] = False
 
     def __init__(self, name: str, spec: HttpSource, tags: Sequence[str], clock: Clock) -> None:
         super().__init__(name, spec, tags, clock)

@@ -48,6 +48,7 @@ class SqlConnector(Connector[SqlSource]):
     """One connection to one database; it paces itself: a full read is followed by the next."""
 
     Spec: ClassVar[type[SourceSpec]] = SqlSource
+    told_at_once: ClassVar[bool] = False
 
     def __init__(self, name: str, spec: SqlSource, tags: Sequence[str], clock: Clock) -> None:
         super().__init__(name, spec, tags, clock)

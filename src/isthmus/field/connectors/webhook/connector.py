@@ -46,6 +46,7 @@ class WebhookConnector(Connector[WebhookSource]):
     """Listens on one port."""
 
     Spec: ClassVar[type[SourceSpec]] = WebhookSource
+    told_at_once: ClassVar[bool] = False
 
     def __init__(self, name: str, spec: WebhookSource, tags: Sequence[str], clock: Clock) -> None:
         super().__init__(name, spec, tags, clock)
