@@ -20,6 +20,6 @@ def test_a_kind_has_a_spec_and_a_connector_for_it(kind: str) -> None:
 
 
 def test_an_unknown_kind_names_those_there_are() -> None:
-    with pytest.raises(KeyError, match="no source kind `profinet`; there are .*modbus, mqtt"):
+    with pytest.raises(KeyError, match=r"no source kind `profinet`; there are .*modbus, mqtt"):
         connector("profinet")
     assert "profinet" not in SOURCE_KINDS
