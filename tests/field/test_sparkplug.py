@@ -602,7 +602,7 @@ async def test_a_dead_edge_node_makes_its_machine_unknown_in_the_log_and_on_the_
         log.close()
     assert (live[1]["state"], live[1]["_quality"]) == (None, 2)
     assert [row["state"] for row in stored][:2] == ["execute", None]
-    assert said == ["connected", "stopped"]
+    assert said == ["connected", "bad", "stopped"]
 
 
 # Access and browsing ----------------------------------------------------------------------------

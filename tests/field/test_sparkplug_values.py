@@ -11,11 +11,20 @@ from hypothesis import strategies as st
 
 from isthmus.base.clock import Micros
 from isthmus.field.connectors.sparkplug.address import Address, format_address, parse_address
+from isthmus.field.connectors.sparkplug.definitions import Definitions
 from isthmus.field.connectors.sparkplug.edge import Edge
 from isthmus.field.connectors.sparkplug.payload import decode
 from isthmus.field.connectors.sparkplug.proto import messages
 from isthmus.field.connectors.sparkplug.rebirths import FIRST_PAUSE, LONGEST_PAUSE, Rebirths
-from isthmus.field.connectors.sparkplug.session import Born, Data, Dead, Lost, Message, Session
+from isthmus.field.connectors.sparkplug.session import (
+    Born,
+    Data,
+    Dead,
+    Lost,
+    Message,
+    Session,
+    Unborn,
+)
 from isthmus.field.connectors.sparkplug.topics import Kind, Topic, parse_topic
 from isthmus.field.connectors.sparkplug.tree import children
 from isthmus.field.connectors.sparkplug.values import value
@@ -177,6 +186,14 @@ def test_a_damaged_message_is_refused_or_read_but_breaks_nothing(damage: dict[in
     assert set(table["tag"].to_pylist()) == set(TAGS)
 
 
+def test_a_name_no_birth_named_is_found_by_its_alias() -> None:
+    birth = messages().Payload()
+    birth.metrics.add(name="DATA/Temp", alias=2, datatype=10)
+    known = Definitions(birth.metrics, {})
+    (said,) = messages().Payload(metrics=[{"name": "Temp", "alias": 2}]).metrics
+    assert known.of(said) is known.by_name["DATA/Temp"]
+
+
 # Addresses --------------------------------------------------------------------------------------
 
 IDS = st.text(st.characters(exclude_characters="+#/\0", codec="utf-8"), min_size=1, max_size=8)
@@ -284,6 +301,35 @@ def test_a_message_that_was_missing_before_a_birth_is_still_named() -> None:
     list(session.take(message("NDATA", 2), 0.0))
     events = list(session.take(message("NBIRTH", 0, at=50), 1.0))
     assert [type(event) for event in events] == [Lost, Data, Born]
+    assert session.due is None
+
+
+def test_a_node_that_answers_lives_whatever_number_a_death_had() -> None:
+    session = Session(2.0, 3.0, may_ask=True)
+    list(session.take(message("NBIRTH", 0, bd_seq=2), 0.0))
+    events = list(session.take(message("NDEATH", 0, at=50, bd_seq=1), 1.0))
+    assert [type(event) for event in events] == [Unborn]
+    assert session.in_doubt
+    assert session.due == 4.0
+    list(session.take(message("NBIRTH", 0, bd_seq=2), 2.0))
+    assert list(session.tick(10.0)) == []
+
+
+def test_a_node_that_does_not_answer_is_stale_since_its_death_whatever_its_number() -> None:
+    session = Session(2.0, 3.0, may_ask=True)
+    list(session.take(message("NBIRTH", 0, bd_seq=1), 0.0))
+    list(session.take(message("NDEATH", 0, at=50, bd_seq=3), 1.0))
+    assert list(session.tick(3.9)) == []
+    assert list(session.tick(4.0)) == [Dead(None, 50, 50)]
+    assert list(session.tick(5.0)) == []
+    following = list(session.take(message("NDATA", 1), 6.0))
+    assert [type(event) for event in following] == [Data]
+
+
+def test_a_death_of_another_number_says_nothing_where_the_node_may_not_be_asked() -> None:
+    session = Session(2.0, 3.0)
+    list(session.take(message("NBIRTH", 0, bd_seq=2), 0.0))
+    assert list(session.take(message("NDEATH", 0, bd_seq=1), 1.0)) == []
     assert session.due is None
 
 

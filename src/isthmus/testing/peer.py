@@ -1,6 +1,7 @@
 """An independent implementation in a child process, told what to do by lines of JSON."""
 
 import json
+import os
 import queue
 import shutil
 import subprocess
@@ -101,3 +102,11 @@ def node_peer(folder: Path, script: str, package: str, *arguments: str) -> Peer:
     if not (folder / "node_modules" / package).is_dir():
         pytest.skip(f"{package} is not installed: run `npm ci` in {folder.name}/")
     return Peer([node, script, *arguments], folder)
+
+
+def python_peer(environment: Path, folder: Path, script: str, *arguments: str) -> Peer:
+    """A program of `folder` run by another virtual environment; skipped where that is missing."""
+    python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not python.exists():
+        pytest.skip(f"no {environment.name} here: `python3 requirements/install.py test` makes it")
+    return Peer([str(python), script, *arguments], folder)

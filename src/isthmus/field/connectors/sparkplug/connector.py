@@ -152,7 +152,13 @@ class SparkplugConnector(Connector[SparkplugSource]):
         found = self._edges.get(node)
         if found is None:
             spec = self.spec
-            found = Edge(node, self._buffer, spec.reorder_timeout, spec.first_value)
+            found = Edge(
+                node,
+                self._buffer,
+                spec.reorder_timeout,
+                spec.first_value,
+                may_ask=spec.rebirth,
+            )
             self._edges[node] = found
         return found
 

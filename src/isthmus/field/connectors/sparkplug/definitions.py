@@ -59,10 +59,11 @@ class Definitions:
             self.by_alias[metric.alias] = made
 
     def of(self, metric: Any) -> Definition | None:
-        """Find a metric of a data message, by its name or its alias."""
-        if metric.name:
-            return self.by_name.get(metric.name)
-        return self.by_alias.get(metric.alias) if metric.HasField("alias") else None
+        """Find a metric of a data message, by its name, else by its alias."""
+        found = self.by_name.get(metric.name) if metric.name else None
+        if found is None and metric.HasField("alias"):
+            found = self.by_alias.get(metric.alias)
+        return found
 
     def described(self, metrics: Iterable[Any]) -> Iterator[tuple[Any, Definition]]:
         """Each metric of a birth with its definition; of two with one name the last one counts."""

@@ -23,11 +23,17 @@ class Edge:
     """Its session and its metrics together."""
 
     def __init__(
-        self, node: NodeId, samples: Samples, reorder_timeout: float, birth_timeout: float
+        self,
+        node: NodeId,
+        samples: Samples,
+        reorder_timeout: float,
+        birth_timeout: float,
+        *,
+        may_ask: bool = False,
     ) -> None:
         self.node = node
         self.metrics = Metrics(samples)
-        self._session = Session(reorder_timeout, birth_timeout)
+        self._session = Session(reorder_timeout, birth_timeout, may_ask=may_ask)
         self._missed: list[Missed] = []
         self._unborn = False
 
@@ -53,7 +59,7 @@ class Edge:
     def wants_birth(self) -> bool:
         """Whether something came since the last call that only a rebirth can make good."""
         unborn, self._unborn = self._unborn, False
-        return unborn
+        return unborn or self._session.in_doubt
 
     def _follow(self, events: Iterable[Event]) -> None:
         for event in events:

@@ -81,7 +81,7 @@ class Metrics:
             if definition is None:
                 strangers += 1
             elif definition.readers:
-                quality = GOOD if certain or metric.name else UNCERTAIN
+                quality = GOOD if certain or metric.name == definition.name else UNCERTAIN
                 self._take(_said(metric, definition, message, quality, in_birth=False))
         return strangers
 

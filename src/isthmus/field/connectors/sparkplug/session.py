@@ -42,7 +42,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Dead:
-    """Nothing more is known of these metrics."""
+    """Nothing more is known of these metrics, until a birth or a value comes."""
 
     device: str | None
     """None: of the node and all its devices."""
@@ -70,10 +70,14 @@ Event = Born | Data | Dead | Lost | Unborn
 class Session:
     """One edge node as seen by a host. `now` is in seconds of a clock that only goes forward."""
 
-    def __init__(self, reorder_timeout: float, birth_timeout: float) -> None:
+    def __init__(
+        self, reorder_timeout: float, birth_timeout: float, *, may_ask: bool = False
+    ) -> None:
         self.online = False
         self._reorder_timeout = reorder_timeout
         self._birth_timeout = birth_timeout
+        self._may_ask = may_ask
+        """The node may be asked for a rebirth."""
         self._bd_seq: int | None = None
         self._next = 0
         self._certain = True
@@ -84,6 +88,10 @@ class Session:
         self._awaited: set[str] = set()
         """Devices that were there before a rebirth and have not come again."""
         self._births_end: float | None = None
+        self._doubt_ends: float | None = None
+        """When a node that was asked whether it lives has had its time to answer."""
+        self._doubted: Micros = 0
+        """Since when that is not known."""
         self._in_order: Micros = 0
         """When the last message in order was received."""
         self._deaf: dict[str, Micros] = {}
@@ -92,8 +100,13 @@ class Session:
     @property
     def due(self) -> float | None:
         """When `tick` must be called."""
-        times = [at for at in (self._gives_up, self._births_end) if at is not None]
-        return min(times, default=None)
+        times = (self._gives_up, self._births_end, self._doubt_ends)
+        return min((at for at in times if at is not None), default=None)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether it lives is to be asked."""
+        return self._doubt_ends is not None
 
     def take(self, message: Message, now: float) -> Iterator[Event]:
         """What follows from a message."""
@@ -103,7 +116,7 @@ class Session:
             case "NBIRTH":
                 yield from self._node_birth(message, now)
             case "NDEATH":
-                yield from self._node_death(message)
+                yield from self._node_death(message, now)
             case _ if not self.online:
                 yield from self._unheard("", message)
             case _ if not message.payload.HasField("seq"):
@@ -118,6 +131,9 @@ class Session:
             yield Unborn()
         if self._births_end is not None and now >= self._births_end:
             yield from self._end_births(self._in_order)
+        if self._doubt_ends is not None and now >= self._doubt_ends:
+            self._doubt_ends = None
+            yield Dead(None, self._doubted, self._doubted)
 
     # Birth and death of the node -----------------------------------------------------------------
 
@@ -135,22 +151,30 @@ class Session:
         self._awaited |= self._devices
         self._devices.clear()
         self._births_end = now + self._birth_timeout if self._awaited else None
+        self._doubt_ends = None
         self.online, self._certain = True, True
         self._bd_seq = bd_seq
         self._next = (message.payload.seq + 1) % _NUMBERS
         self._in_order = message.received
         yield Born("", message)
 
-    def _node_death(self, message: Message) -> Iterator[Event]:
+    def _node_death(self, message: Message, now: float) -> Iterator[Event]:
         bd_seq = _bd_seq(message.payload)
         if self.online and None not in {bd_seq, self._bd_seq} and bd_seq != self._bd_seq:
-            return  # the will of an earlier connection
+            yield from self._doubt(message.received, now)
+            return
         yield from self._drain_all()
         self.online = False
         self._devices.clear()
         self._awaited.clear()
-        self._births_end = None
+        self._births_end = self._doubt_ends = None
         yield Dead(None, message.received, message.received)
+
+    def _doubt(self, at: Micros, now: float) -> Iterator[Event]:
+        """The will of an earlier connection, or of a node that counts wrongly: it is asked."""
+        if self._may_ask and not self.in_doubt:
+            self._doubt_ends, self._doubted = now + self._birth_timeout, at
+            yield Unborn()
 
     def _unheard(self, device: str, message: Message) -> Iterator[Event]:
         """Without a birth nobody knows what it says; named at once, and when the birth comes."""
