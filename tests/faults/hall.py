@@ -127,11 +127,11 @@ class Hall:
         return gap
 
     async def back(self, state: str = "execute") -> None:
-        """The machine is known again, and no gap is open."""
-        await self.until(lambda: self.source.get("what") in {"connected", "back"})
+        """The machine is known again on the screen, and no gap is open."""
+        await self.until(lambda: self.health == "connected")
+        await self.until(lambda: self.source.get("connected") is True)
         await self.until(lambda: self.machine.get("state") == state)
-        assert self.health == "connected"
-        assert [gap for gap in self.gaps() if gap.end is None] == []
+        await self.until(lambda: all(gap.end is not None for gap in self.gaps()))
 
 
 @asynccontextmanager

@@ -5,11 +5,13 @@ from typing import Final, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from isthmus.base.clock import MINUTE, Micros
+from isthmus.base.clock import MINUTE, SECOND, Micros
 from isthmus.field.quarantine import AHEAD
 
 BACK: Final[Micros] = 5 * MINUTE
 """A tag whose time goes back by more than this tells of a clock that jumped."""
+QUIET: Final[Micros] = 30 * SECOND
+"""Without a time beyond belief, while others come: the clock was set."""
 MOST_TAGS: Final = 1_000
 """Remembered: if a clock jumps, all of its tags jump."""
 
@@ -24,6 +26,8 @@ class DeviceClock:
         """How far it is off, after a verdict that is not `fine`."""
         self._ahead: set[str] = set()
         """Tags whose times were beyond belief when it was found to be ahead."""
+        self._last: Micros = 0
+        """When a time beyond belief was received last."""
         self._seen: dict[str, Micros] = {}
 
     @property
@@ -42,6 +46,7 @@ class DeviceClock:
             return self._judge_ahead(samples, leads)
         if lead["min"] > AHEAD:
             self._ahead, self.by = set(samples["tag"].to_pylist()[:MOST_TAGS]), lead["min"]
+            self._last = pc.max(samples["received_time"].cast(pa.int64())).as_py()
             return "ahead"
         if lead["max"] > AHEAD:
             return "fine"  # single values: quarantine names each of them
@@ -52,9 +57,16 @@ class DeviceClock:
         self._ahead.clear()
 
     def _judge_ahead(self, samples: pa.Table, leads: pa.ChunkedArray) -> Verdict:
-        """Another device behind the same source does not end it: one of those tags must."""
-        believed = samples["tag"].filter(pc.less_equal(leads, AHEAD)).to_pylist()
-        if self._ahead.isdisjoint(believed):
+        """Right again when one of those tags says so, or when none of them goes on being ahead.
+
+        Another device behind the same source must not end it at once.
+        """
+        received = samples["received_time"].cast(pa.int64())
+        believed = pc.less_equal(leads, AHEAD)
+        ahead = received.filter(pc.invert(believed))
+        self._last = max(self._last, pc.max(ahead).as_py() or 0)
+        quiet = len(ahead) == 0 and pc.max(received).as_py() - self._last > QUIET
+        if self._ahead.isdisjoint(samples["tag"].filter(believed).to_pylist()) and not quiet:
             return "fine"
         self._ahead.clear()
         return "right_again"
