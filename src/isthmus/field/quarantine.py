@@ -63,7 +63,9 @@ class Raw:
     text: str | None
 
 
-def quarantined(source: str, raw: Raw, mapped: FieldMap, why: Why) -> Quarantined:
+def quarantined(
+    source: str, raw: Raw, mapped: FieldMap, why: Why, *, counted: bool = True
+) -> Quarantined:
     value = shown(raw.number, raw.text)
     return Quarantined(
         source=source,
@@ -76,6 +78,7 @@ def quarantined(source: str, raw: Raw, mapped: FieldMap, why: Why) -> Quarantine
         value=value,
         code=why.code,
         reason=_reason(why, mapped, value, raw),
+        counted=counted,
     )
 
 

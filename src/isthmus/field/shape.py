@@ -48,10 +48,10 @@ def shape(samples: pa.Table, mapping: Mapping, state: bytes | None, *, now: Micr
     if mapping.expressions:
         samples = pa.concat_tables([samples, derive(mapping.expressions, samples, carried, now)])
     if samples.num_rows:
-        tags, batch = _batch(samples, mapping)
+        tags, batch = numbered(samples, mapping)
         parts = [
             _shape_hour(_Hour(hour, tags, mapping, told), part, carried)
-            for hour, part in _by_hour(batch)
+            for hour, part in by_hour(batch)
         ]
     silence = [c for d in mapping.derived for c in changes(d, (), carried, now)]
     rows = [rows for part in parts for rows in part.rows]
@@ -89,7 +89,7 @@ def resume(
     )
 
 
-def _batch(samples: pa.Table, mapping: Mapping) -> tuple[list[str], pa.RecordBatch]:
+def numbered(samples: pa.Table, mapping: Mapping) -> tuple[list[str], pa.RecordBatch]:
     """The samples with `tag` as a number into the returned names, and its place in the mapping."""
     tags = single(samples["tag"]).dictionary_encode()
     position = pc.index_in(tags.dictionary, value_set=mapping.tags)
@@ -106,7 +106,7 @@ def _batch(samples: pa.Table, mapping: Mapping) -> tuple[list[str], pa.RecordBat
     return tags.dictionary.to_pylist(), pa.record_batch(columns)
 
 
-def _by_hour(batch: pa.RecordBatch) -> Iterator[tuple[Micros, pa.RecordBatch]]:
+def by_hour(batch: pa.RecordBatch) -> Iterator[tuple[Micros, pa.RecordBatch]]:
     """The ledger counts by hour of arrival, so no row may mix two of them."""
     received = batch["received"]
     bounds = pc.min_max(received).as_py()
@@ -132,7 +132,7 @@ class _Hour:
 def _shape_hour(of: _Hour, samples: pa.RecordBatch, carried: Carried) -> Shaped:
     mapping = of.mapping
     checked = graded(samples)
-    entries = _entries(checked, mapping)
+    entries = entries_of(checked, mapping)
     if not entries.num_rows:
         return Shaped(counts=_counts(of, checked, _Fates()))
     entries, pool = converted(entries, mapping)
@@ -144,12 +144,12 @@ def _shape_hour(of: _Hour, samples: pa.RecordBatch, carried: Carried) -> Shaped:
     lost, dropped = _fates(broken, thin, fine)
     return Shaped(
         rows=rows_of(_taken_once(fine, of), derived, Making(pool, mapping, carried)),
-        quarantined=_quarantined(broken, samples, of.tags, mapping),
+        quarantined=_quarantined(broken, samples, of, lost),
         counts=_counts(of, checked, _Fates(lost, dropped, out_of_order)),
     )
 
 
-def _entries(samples: pa.RecordBatch, mapping: Mapping) -> pa.RecordBatch:
+def entries_of(samples: pa.RecordBatch, mapping: Mapping) -> pa.RecordBatch:
     """One entry per sample and field that it feeds."""
     needed = samples.select(["sample", "time", "received", "number", "text", "grade", "why"])
     layers = []
@@ -206,19 +206,27 @@ def _derived_changes(fine: pa.RecordBatch, mapping: Mapping, carried: Carried) -
 
 
 def _quarantined(
-    broken: pa.RecordBatch, samples: pa.RecordBatch, tags: list[str], mapping: Mapping
+    broken: pa.RecordBatch, samples: pa.RecordBatch, of: _Hour, lost: Sequence[int]
 ) -> list[Quarantined]:
     if not broken.num_rows:
         return []
     raw = samples.take(pc.index_in(broken["sample"], value_set=samples["sample"]))
-    names = [tags[tag] for tag in raw["tag"].to_pylist()]
+    names = [of.tags[tag] for tag in raw["tag"].to_pylist()]
     values = (raw[name].to_pylist() for name in ("time", "received", "number", "text"))
     told = map(Raw, names, *values)
     fields, whys = broken["field"].to_pylist(), broken["why"].to_pylist()
+    counted = _first_of(broken["sample"].to_pylist(), {one for one in lost if one < of.told})
     return [
-        quarantined(mapping.source, one, mapping.maps[field], Why(why))
-        for one, field, why in zip(told, fields, whys, strict=True)
+        quarantined(of.mapping.source, one, of.mapping.maps[field], Why(why), counted=once)
+        for one, field, why, once in zip(told, fields, whys, counted, strict=True)
     ]
+
+
+def _first_of(entries: Sequence[int], samples: set[int]) -> Iterator[bool]:
+    """Of the entries of each of these samples, one."""
+    for sample in entries:
+        yield sample in samples
+        samples.discard(sample)
 
 
 def _fates(

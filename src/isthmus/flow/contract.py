@@ -38,6 +38,25 @@ class Failure:
     failure: str
 
 
+@dataclass(frozen=True)
+class Release:
+    """What leaves quarantine, and what became of it: all of it or nothing goes into a log."""
+
+    rows: Sequence[Rows] = ()
+    counts: Sequence[Count] = ()
+    """Differences: quarantined less, shaped more."""
+    replayed: Sequence[int] = ()
+    """Entries that leave quarantine."""
+    uncounted: Sequence[int] = ()
+    """Entries that stay, though another field took their sample meanwhile."""
+    quarantined: Sequence[Quarantined] = ()
+    """New entries: fields that refused a sample which another one took."""
+
+
+class OvertakenError(Exception):
+    """Somebody else replayed the same entries meanwhile; nothing was written."""
+
+
 class Full(Exception):  # noqa: N818 - the condition, not a bug
     """The disk or the log's limit is reached; nothing was written, nothing was lost."""
 
@@ -81,6 +100,14 @@ class Log(Protocol):
         position: bytes | None = None,
     ) -> int:
         """RAW alone, when shaping failed: the failure is named in the ledger's notes."""
+        ...
+
+    def release(self, release: Release, *, now: Micros) -> None:
+        """Rows of samples that were in quarantine, with the counts and entries they change.
+
+        Raises Full, or OvertakenError where an entry has left quarantine already; nothing was
+        written then.
+        """
         ...
 
     def append_rows(self, rows: Sequence[Rows], *, now: Micros) -> int:

@@ -15,6 +15,7 @@ Point = Literal[
     "confirm.after",
     "acknowledge.before",
     "acknowledge.after",
+    "release.middle",
 ]
 POINTS: Final[tuple[Point, ...]] = get_args(Point)
 

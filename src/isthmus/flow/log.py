@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from isthmus.base.clock import MINUTE, SECOND, Micros
-from isthmus.flow.contract import Full, Gap, Stream
+from isthmus.flow.contract import Full, Gap, OvertakenError, Release, Stream
 from isthmus.flow.disk import free_bytes, make_folder, replace_text
 from isthmus.flow.failpoint import reach
 from isthmus.flow.log_file import BusyError, OnlyWriter, mint_epoch, open_file
@@ -45,8 +45,8 @@ _AHEAD: Final = 5 * MINUTE
 """A device clock that is further ahead of ours is not believed."""
 _QUARANTINE_SQL: Final = """
 INSERT INTO quarantine
-    (source, tag, machine, block, field, device_time, received_time, value, code, reason)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    (source, tag, machine, block, field, device_time, received_time, value, code, reason, counted)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 __all__ = ["BusyError", "SqliteLog"]
@@ -143,6 +143,26 @@ class SqliteLog(LogReader):
         parcels = _row_parcels(rows)
         with self._intake() as db:
             return self._insert(db, "rows", parcels, now)
+
+    def release(self, release: Release, *, now: Micros) -> None:
+        parcels = _row_parcels(release.rows)
+        with self._intake() as db:
+            left = db.executemany(
+                "UPDATE quarantine SET replayed = ? WHERE id = ? AND replayed IS NULL",
+                [(now, one) for one in release.replayed],
+            ).rowcount
+            if release.replayed and left != len(release.replayed):
+                raise OvertakenError(
+                    "what was to be replayed has changed meanwhile, nothing was done: try again"
+                )
+            db.executemany(
+                "UPDATE quarantine SET counted = 0 WHERE id = ?",
+                [(one,) for one in release.uncounted],
+            )
+            reach("release.middle")
+            self._insert(db, "rows", parcels, now)
+            _insert_quarantined(db, release.quarantined)
+            _add_counts(db, release.counts)
 
     # Gaps -----------------------------------------------------------------------------------
 
@@ -401,7 +421,7 @@ def _insert_quarantined(db: sqlite3.Connection, quarantined: Sequence[Quarantine
         [
             (
                 one.source, one.tag, one.machine, one.block, one.field, one.device_time,
-                one.received_time, one.value[:1000], one.code, one.reason,
+                one.received_time, one.value[:1000], one.code, one.reason, one.counted,
             )
             for one in quarantined
         ],

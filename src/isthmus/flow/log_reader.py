@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from isthmus.base.clock import Micros
 from isthmus.flow.contract import Failure, Gap, Stream
@@ -36,6 +36,32 @@ class Epoch:
         return self.first_raw if stream == "raw" else self.first_rows
 
 
+@dataclass(frozen=True)
+class PutAside:
+    """One entry of the quarantine."""
+
+    id: int
+    counted: bool | None
+    """Whether the ledger counts a quarantined sample for it; None: an earlier version wrote it."""
+    what: Quarantined
+
+
+@dataclass(frozen=True)
+class QuarantineGroup:
+    """Entries of one code, source and tag; the rest is of the newest one."""
+
+    code: str
+    source: str
+    tag: str
+    machine: str
+    block: str
+    field: str
+    value: str
+    reason: str
+    count: int
+    newest: Micros
+
+
 class LogView:
     """One moment of a log: everything read through it fits together."""
 
@@ -44,11 +70,16 @@ class LogView:
         self.site = site
 
     def read(self, stream: Stream, after: int, limit: int = 256) -> list[Parcel]:
+        return self._parcels(stream, "seq > ?", (after,), limit)
+
+    def _parcels(
+        self, stream: Stream, which: str, values: tuple[int | str, ...], limit: int
+    ) -> list[Parcel]:
         epochs = self.epochs()
         found = self._db.execute(
             f"SELECT seq, name, payload, checksum, recorded FROM {stream}"
-            " WHERE seq > ? ORDER BY seq LIMIT ?",
-            (after, limit),
+            f" WHERE {which} ORDER BY seq LIMIT ?",
+            (*values, limit),
         )
         return [
             Parcel(
@@ -112,7 +143,7 @@ class LogView:
         self, start: Micros, end: Micros
     ) -> list[tuple[str, str, int, *tuple[int, ...]]]:
         """As `counts`, as plain tuples: a month of tags is half a million of them."""
-        thinned = "thinned" if "thinned" in count_columns(self._db) else "0"
+        thinned = "thinned" if "thinned" in columns(self._db, "count") else "0"
         return self._db.execute(
             f"SELECT source, tag, hour, {_COUNTS}, {thinned} FROM count"
             " WHERE hour >= ? AND hour < ? ORDER BY hour, source, tag",
@@ -120,13 +151,48 @@ class LogView:
         ).fetchall()
 
     def quarantined(self, start: Micros, end: Micros, limit: int = 1000) -> list[Quarantined]:
-        """Received in [start, end), the newest first."""
+        """Received in [start, end) and still in quarantine, the newest first."""
         found = self._db.execute(
-            f"SELECT {_QUARANTINED} FROM quarantine"
-            " WHERE received_time >= ? AND received_time < ? ORDER BY id DESC LIMIT ?",
+            f"SELECT {_QUARANTINED} FROM quarantine WHERE {self._unreplayed}"
+            " AND received_time >= ? AND received_time < ? ORDER BY id DESC LIMIT ?",
             (start, end, limit),
         )
         return [Quarantined(*row) for row in found]
+
+    def put_aside(self, source: str, start: Micros, end: Micros) -> list[PutAside]:
+        """Entries of one source, received in [start, end) and still in quarantine, in order."""
+        counted = "counted" if "counted" in columns(self._db, "quarantine") else "NULL"
+        found = self._db.execute(
+            f"SELECT id, {counted}, {_QUARANTINED} FROM quarantine WHERE {self._unreplayed}"
+            " AND source = ? AND received_time >= ? AND received_time < ? ORDER BY id",
+            (source, start, end),
+        )
+        return [
+            PutAside(number, None if counts is None else bool(counts), Quarantined(*row))
+            for number, counts, *row in found
+        ]
+
+    def quarantine_groups(self, start: Micros) -> list[QuarantineGroup]:
+        """What is still in quarantine since `start`, by code, source and tag; the most first."""
+        # With `max` alone, SQLite takes the other columns from the row that has it.
+        found = self._db.execute(
+            "SELECT code, source, tag, machine, block, field, value, reason, count(*) AS n,"
+            f" max(received_time) FROM quarantine WHERE {self._unreplayed} AND received_time >= ?"
+            " GROUP BY code, source, tag ORDER BY n DESC, code, source, tag",
+            (start,),
+        )
+        return [QuarantineGroup(*row) for row in found]
+
+    @property
+    def _unreplayed(self) -> str:
+        known = "replayed" in columns(self._db, "quarantine")
+        return "replayed IS NULL" if known else "true"
+
+    def raw_of(self, source: str, recorded: Micros, after: int, limit: int = 64) -> list[Parcel]:
+        """RAW of one source with `seq > after` that was recorded at `recorded` or later."""
+        return self._parcels(
+            "raw", "seq > ? AND name = ? AND recorded >= ?", (after, source, recorded), limit
+        )
 
     def failures(self) -> list[Failure]:
         found = self._db.execute(
@@ -256,9 +322,9 @@ def read_site(db: sqlite3.Connection, file: Path) -> str:
     return str(meta["site"])
 
 
-def count_columns(db: sqlite3.Connection) -> set[str]:
+def columns(db: sqlite3.Connection, table: Literal["count", "quarantine"]) -> set[str]:
     """A log that an earlier version wrote, and nobody has opened since, lacks some."""
-    return {name for _, name, *_ in db.execute("PRAGMA table_info(count)")}
+    return {name for _, name, *_ in db.execute(f"PRAGMA table_info({table})")}
 
 
 def damaged(file: Path, what: str) -> DamagedError:

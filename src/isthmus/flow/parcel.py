@@ -77,6 +77,9 @@ class Quarantined:
     code: str
     """`Q0nn`, documented in docs/reference/problems.md."""
     reason: str
+    counted: bool = True
+    """Whether the ledger counts a quarantined sample for it: of a sample that several fields
+    refused one entry is counted, of one that another field took none."""
 
 
 @dataclass(frozen=True)

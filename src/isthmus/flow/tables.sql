@@ -26,7 +26,11 @@ CREATE TABLE quarantine (
     id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, tag TEXT NOT NULL,
     machine TEXT NOT NULL, block TEXT NOT NULL, field TEXT NOT NULL,
     device_time INTEGER NOT NULL, received_time INTEGER NOT NULL, value TEXT NOT NULL,
-    code TEXT NOT NULL, reason TEXT NOT NULL
+    code TEXT NOT NULL, reason TEXT NOT NULL,
+    -- Whether the ledger counts a quarantined sample for it; NULL: an earlier version wrote it.
+    counted INTEGER,
+    -- When it was shaped again and left quarantine.
+    replayed INTEGER
 );
 CREATE INDEX quarantine_received ON quarantine (received_time);
 
