@@ -29,7 +29,7 @@ machine_type: box
 kind: {kind}
 blocks: [machine_state, part_count]
 map:
-  machine_state.state: {{tag: "{state}", codes: {{3: execute, 7: aborted}}}}
+  machine_state.state: {{tag: "{state}", codes: {{3: execute, 7: aborted}}{watch}}}
   part_count.good: {{tag: "{good}", counter: {{}}}}
 ---
 site: plant
@@ -144,11 +144,14 @@ async def hall(
     good: str,
     clock: Clock | None = None,
     free_mb: int = 0,
+    watch: str = "",
 ) -> AsyncIterator[Hall]:
-    """The platform, connected; `source` are the keys of the one source."""
+    """The platform, connected; `source` are the keys of the one source, `watch` of its state."""
     model = folder / "model"
     model.mkdir(exist_ok=True)
-    text = MODEL.format(kind=kind, source=source, state=state, good=good, free_mb=free_mb)
+    text = MODEL.format(
+        kind=kind, source=source, state=state, good=good, free_mb=free_mb, watch=watch
+    )
     (model / "model.yaml").write_text(text)
     settings = Settings(data=folder / "data")
     platform = EmbeddedPlatform(load_plant(model), settings, clock or SystemClock())

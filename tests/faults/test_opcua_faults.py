@@ -1,6 +1,7 @@
 """What an OPC UA server can do to us; the platform says it and comes back by itself."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -166,6 +167,22 @@ async def test_clock_that_goes_back_an_hour_does_not_rewrite_that_hour(tmp_path,
         assert "went back by 60 min" in gap.detail
         times = plant.sql("SELECT epoch_us(time) AS at FROM machine_state WHERE state = 'aborted'")
         assert all(row["at"] > before for row in times)
+
+
+async def test_good_value_whose_time_stands_still_becomes_uncertain(tmp_path, server):
+    async with connected(tmp_path, server.port, watch=", stale_after: 1 s") as plant:
+        frozen, began = datetime.now(UTC), time.monotonic()
+        while not plant.counted("uncertain"):
+            for state in (7, 3):
+                await server.write(STATE, told(ua.Variant(state, ua.VariantType.Int32), frozen))
+                await asyncio.sleep(0.06)
+            assert time.monotonic() - began < 1.0 + 3.0
+        qualities = "SELECT _quality AS q FROM machine_state ORDER BY _received, _seq"
+        assert plant.sql(qualities)[-1]["q"] == 1
+        await server.set(STATE, 7)
+        await plant.until(lambda: plant.sql(qualities)[-1]["q"] == 0)
+        await plant.back("aborted")
+        assert plant.nothing_unaccounted()
 
 
 async def test_certificate_that_has_expired_is_refused_until_it_is_renewed(tmp_path, monkeypatch):

@@ -83,7 +83,7 @@ async def platform(folder: Path, port: int, speed: float) -> AsyncIterator[Runni
     keys = f"host: {LOOPBACK}, port: {port}, interval: 1 s, timeout: 1 h"
     tags = {"state": "holding:0:uint16", "good": "holding:1:uint16"}
     (folder / "model").mkdir()
-    text = MODEL.format(kind="modbus", source=keys, free_mb=0, **tags)
+    text = MODEL.format(kind="modbus", source=keys, free_mb=0, watch="", **tags)
     (folder / "model" / "model.yaml").write_text(text)
     now: Micros = SystemClock().now()
     running = Running(folder, f"{now - now % HOUR},{now},{speed}")

@@ -239,8 +239,8 @@ class SourceRunner:
         limited = self._allowance.limited
         bound = LIMITED_READ_SECONDS if limited else READ_SECONDS
         read = self._call(connector.read(), bound, "reading")
-        if not connector.polled:
-            return await read
+        if not (connector.polled and connector.told_at_once):
+            return await read  # what a table or a folder tells late it tells all the same
         interval = self._in_wall_time(self.source.spec.interval)
         self._late = False
         limit = max(LATE_INTERVALS * interval, LATE_SECONDS)
