@@ -224,7 +224,7 @@ def test_query_that_takes_too_long_is_ended(postgres, tmp_path):
     [
         ("nonsense", "none that SQLAlchemy knows"),
         ("nodb://x/y", "none that SQLAlchemy knows"),
-        ("mysql+pymysql://x/y", "the driver `pymysql` is not installed"),
+        ("mysql+mysqldb://x/y", "the driver `MySQLdb` is not installed"),
     ],
 )
 def test_url_that_cannot_be_is_refused(tmp_path, url, says):
