@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "kpi": "Key figures after ISO 22400-2.",
     "calendar": "Shifts as elapsed time.",
     "sql": "Ask the lake and the logs in SQL.",
+    "quarantine": "What was refused and why; shape it again once the cause is mended.",
     "certs": "Our certificate for OPC UA, and those of servers that we trust.",
     "token": "Tokens for programs that use the API.",
 }

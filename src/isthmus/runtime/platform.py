@@ -27,6 +27,7 @@ from isthmus.runtime.dimensions import dimensions
 from isthmus.runtime.heartbeat import Heartbeat
 from isthmus.runtime.news import states
 from isthmus.runtime.open import load_plant, open_log
+from isthmus.runtime.release import QuarantineReplay, carry_out, plan, sourced
 from isthmus.runtime.settings import Settings
 from isthmus.runtime.sources import SourceEvent, SourceRunner
 from isthmus.runtime.systems import SystemEvent, SystemRunner
@@ -132,6 +133,22 @@ class EmbeddedPlatform:
     def _home(self) -> str:
         """The site whose log keeps what belongs to the whole company."""
         return next(iter(self.logs))
+
+    async def replay(
+        self, source: str, start: Micros, end: Micros, *, dry_run: bool
+    ) -> QuarantineReplay:
+        """What is in quarantine of a source, received in [start, end), by the model that runs.
+
+        LookupError says that there is no such source, OvertakenError and Full why nothing was done.
+        """
+        async with self._applying:
+            found = sourced(self._plant, source)
+            keeper = self.logs[found.site]
+            planned = await asyncio.to_thread(plan, keeper, found, self._plant, start, end)
+            if not dry_run:
+                await asyncio.to_thread(carry_out, keeper, planned, self.clock.now())
+                self._rows_arrived(planned.released.rows)
+            return planned
 
     # Life --------------------------------------------------------------------------------
 

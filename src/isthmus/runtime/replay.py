@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from isthmus.base.clock import DAY, Micros
 from isthmus.field.shape import Mapping, resume, shape
 from isthmus.flow.contract import Gap, Log
+from isthmus.flow.log_reader import LogReader
 from isthmus.flow.parcel import Parcel, Shaped
 
 UNKNOWN_REASONS: Final = frozenset({"lost", "refused", "fault", "stopped", "disk_full"})
@@ -29,7 +30,7 @@ def replay(
     Nothing is written. Counters need a reading from before `start`, so parcels of `warm_up` before
     it are read too, but not yielded; pass `state` and no `warm_up` to go on from a known point.
     """
-    gaps = _reopenings(log, mapping.source, start - warm_up, end)
+    gaps = reopenings(log, mapping.source, start - warm_up, end)
     for parcel in _parcels(log, mapping.source, start - warm_up, end):
         samples = parcel.table()
         first = _first_received(samples)
@@ -42,7 +43,7 @@ def replay(
             yield shaped
 
 
-def _reopenings(log: Log, source: str, start: Micros, end: Micros) -> list[Gap]:
+def reopenings(log: Log | LogReader, source: str, start: Micros, end: Micros) -> list[Gap]:
     """Closed gaps of this source, the earliest end first."""
     closed = [
         (gap.end, gap.start, gap)

@@ -8,12 +8,14 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 
+from isthmus.base.clock import Micros
 from isthmus.base.problem import ProblemsError
 from isthmus.base.telemetry import configure_logging
+from isthmus.flow.contract import Full, OvertakenError
 from isthmus.flow.log_file import BusyError
 from isthmus.flow.parcel import DamagedError
 from isthmus.model.changes import changes
@@ -110,15 +112,30 @@ async def _answer(platform: EmbeddedPlatform, question: Any) -> Answer:
             except ProblemsError as error:
                 return {"problems": [problem.as_dict() for problem in error.problems]}
         case {"do": "plan", "folder": str(folder), "format": ("text" | "json") as form}:
-            try:
-                after = await asyncio.to_thread(load_plant, Path(folder))
-            except ProblemsError as error:
-                return {"problems": [problem.as_dict() for problem in error.problems]}
-            return {"plan": plan_text(changes(platform.plant, after), form)}
+            return await _plan(platform, Path(folder), form)
+        case {"do": "replay", "source": str(name), "from": int(start), "to": int(end), "dry": dry}:
+            return await _replay(platform, name, (start, end), dry=bool(dry))
         case {"do": "health"}:
             return dict(platform.health())
         case _:
             return {"error": "unknown question"}
+
+
+async def _plan(platform: EmbeddedPlatform, folder: Path, form: Literal["text", "json"]) -> Answer:
+    try:
+        after = await asyncio.to_thread(load_plant, folder)
+    except ProblemsError as error:
+        return {"problems": [problem.as_dict() for problem in error.problems]}
+    return {"plan": plan_text(changes(platform.plant, after), form)}
+
+
+async def _replay(
+    platform: EmbeddedPlatform, source: str, window: tuple[Micros, Micros], *, dry: bool
+) -> Answer:
+    try:
+        return (await platform.replay(source, *window, dry_run=dry)).as_dict()
+    except (LookupError, OvertakenError, Full) as refused:
+        return {"error": str(refused)}
 
 
 def main(arguments: list[str]) -> int:

@@ -1,0 +1,144 @@
+"""What is in quarantine goes through the present mapping: first planned, then carried out at once.
+
+The state that `shape` carries is neither read nor changed, so intake goes on meanwhile.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow.compute as pc
+
+from isthmus.base.clock import DAY, Micros
+from isthmus.field.mapping import Mapping as Wiring
+from isthmus.field.overwritten import Place
+from isthmus.field.quarantine import SHOWN
+from isthmus.field.release import Key, Released, Stays, Waiting, Walk
+from isthmus.flow.contract import Log, Release
+from isthmus.flow.log_reader import LogReader, PutAside
+from isthmus.flow.parcel import Parcel
+from isthmus.model.plant import Plant, Source
+from isthmus.runtime.replay import reopenings
+
+WARM_UP: Final = DAY
+"""Samples of so long before the first in quarantine are looked at too: a signal may stand still."""
+
+
+@dataclass(frozen=True)
+class QuarantineReplay:
+    """What a replay would do, or has done."""
+
+    source: str
+    samples: int
+    """In quarantine before."""
+    released: Released
+    stays: Mapping[Stays, int]
+    """Why → how many samples."""
+
+    def as_dict(self) -> dict[str, Any]:
+        rows: Counter[str] = Counter()
+        for part in self.released.rows:
+            rows[part.name] += part.table.num_rows
+        return {
+            "source": self.source,
+            "samples": self.samples,
+            "released": self.released.samples,
+            "rows": dict(rows),
+            "stays": [
+                {"because": one.because, "detail": one.detail, "samples": count}
+                for one, count in sorted(self.stays.items(), key=lambda item: -item[1])
+            ],
+        }
+
+
+def sourced(plant: Plant, name: str) -> Source:
+    """LookupError says what to do where the name is not that of a source."""
+    if name in plant.systems:
+        raise LookupError(
+            f"`{name}` is a business system: what was refused is read again once it is corrected"
+            " there"
+        )
+    if name not in plant.sources:
+        known = ", ".join(sorted(plant.sources)[:8])
+        raise LookupError(f"there is no source `{name}` in this model; some there are: {known}")
+    return plant.sources[name]
+
+
+def plan(
+    log: LogReader, source: Source, plant: Plant, start: Micros, end: Micros
+) -> QuarantineReplay:
+    """What would become of the samples that were received in [start, end); writes nothing."""
+    with log.view() as view:
+        entries = view.put_aside(source.name, start, end)
+    waiting, stays = grouped(entries)
+    walk = Walk(Wiring.of(source, plant), waiting)
+    if waiting:
+        _show(walk, log, source.name, min(one.key[2] for one in waiting))
+    released = walk.done()
+    stays.update(released.stays)
+    return QuarantineReplay(source.name, released.samples + stays.total(), released, stays)
+
+
+def carry_out(log: Log, planned: QuarantineReplay, now: Micros) -> None:
+    """Write it in one transaction; OvertakenError or Full, and nothing was written."""
+    released = planned.released
+    if released.samples:
+        log.release(
+            Release(
+                released.rows, released.counts, released.replayed, released.uncounted,
+                released.quarantined,
+            ),
+            now=now,
+        )  # fmt: skip
+
+
+def grouped(entries: Iterable[PutAside]) -> tuple[list[Waiting], Counter[Stays]]:
+    """The samples that entries are of, and those that cannot be told from them."""
+    alike: dict[Key, dict[Place, list[PutAside]]] = {}
+    stays: Counter[Stays] = Counter()
+    for one in entries:
+        what = one.what
+        if what.tag.startswith("="):
+            stays[Stays("derived", f"{what.block}.{what.field}")] += 1
+            continue
+        key = (what.tag, what.device_time, what.received_time, what.value[:SHOWN])
+        place = (what.machine, what.block, what.field)
+        alike.setdefault(key, {}).setdefault(place, []).append(one)
+    waiting = []
+    for key, places in alike.items():
+        for number in range(max(map(len, places.values()))):
+            mine = {p: found[number] for p, found in places.items() if number < len(found)}
+            counted = [one.counted for one in mine.values()]
+            if None in counted or counted.count(True) > 1:
+                stays[Stays("unclear")] += 1
+                continue
+            entered = {place: one.id for place, one in mine.items()}
+            waiting.append(Waiting(key, entered, lost=True in counted))
+    return waiting, stays
+
+
+def _show(walk: Walk, log: LogReader, source: str, first: Micros) -> None:
+    """All RAW of a source that may matter, with the reopenings in between."""
+    begin = first - WARM_UP
+    gaps = reopenings(log, source, begin, 2**62)
+    for parcel in _parcels(log, source, begin):
+        samples = parcel.table()
+        arrived = pc.min(samples["received_time"]).value
+        while gaps and gaps[0].end is not None and gaps[0].end <= arrived:
+            gap = gaps.pop(0)
+            walk.reopened(gap.start, gap.end or arrived)
+        walk.take(samples)
+        if walk.over:
+            return
+
+
+def _parcels(log: LogReader, source: str, recorded: Micros) -> Iterator[Parcel]:
+    after = 0
+    while True:
+        with log.view() as view:
+            parcels = view.raw_of(source, recorded, after)
+        if not parcels:
+            return
+        after = parcels[-1].seq
+        yield from parcels
