@@ -210,7 +210,7 @@ def _next(group: QuarantineGroup, plant: Plant) -> str:
     block = plant.blocks.get(group.block)
     field = block.fields.get(group.field) if block is not None else None
     if field is not None and field.type == "counter":
-        return f"{todo}. The next reading that is believed counts its parts; nothing to replay."
+        return f"{todo}. The next reading that is believed counts the parts; nothing to replay."
     return f"{todo}; `isthmus apply`; `isthmus quarantine replay --source {group.source}`."
 
 

@@ -21,7 +21,7 @@ from isthmus.runtime.release import carry_out, plan, sourced
 from isthmus.runtime.settings import Settings
 
 _REFUSALS: Final = (
-    ProblemsError, DamagedError, BusyError, Full, OvertakenError, FileNotFoundError,
+    LookupError, ProblemsError, DamagedError, BusyError, Full, OvertakenError, FileNotFoundError,
 )  # fmt: skip
 
 
@@ -63,8 +63,8 @@ def told(found: Mapping[str, Any], *, done: bool) -> str:
 
 _WHY: Final = {
     "refused": "still refused: {detail}",
-    "counter": "readings of the counter `{detail}`: the next one that was believed has counted"
-    " their parts, they would count twice",
+    "counter": "readings of the counter `{detail}`: the next one that is believed counts what came"
+    " since the one before them, they would count twice",
     "unmapped": "no field of the model takes `{detail}`",
     "overwritten": "another field of the block went bad afterwards, and its row says what"
     " `{detail}` was taken for then; a late row cannot take that back",
@@ -96,8 +96,6 @@ def _ourselves(asked: Asked, settings: Settings, *, dry: bool) -> Mapping[str, A
     try:
         plant = load_plant(model_folder(asked.model))
         return _looked(asked, plant, settings) if dry else _carried_out(asked, plant, settings)
-    except LookupError as unknown:
-        refuse(f"error: {unknown}", 2)
     except _REFUSALS as refused:
         refuse(f"error: {refused}")
 
