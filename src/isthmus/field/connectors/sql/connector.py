@@ -99,10 +99,11 @@ class SqlConnector(Connector[SqlSource]):
         return missed
 
     async def close(self) -> None:
-        if not await self._worker.ended(0):
+        idle = await self._worker.ended(0)
+        if not idle:
             self._database.interrupt()
-            await self._worker.ended(_ENDS_WITHIN)
-        self._database.close()
+            idle = await self._worker.ended(_ENDS_WITHIN)
+        self._database.close(idle=idle)
 
     # Opening ----------------------------------------------------------------------------------
 

@@ -29,6 +29,8 @@ class Database:
     def __init__(self, spec: SqlSource) -> None:
         self._spec = spec
         self._connection: sa.Connection | None = None
+        self._link: Any = None
+        """The driver's connection."""
         self._engine: sa.Engine | None = None
 
     def columns(self) -> list[str]:
@@ -64,20 +66,22 @@ class Database:
 
     def interrupt(self) -> None:
         """Make a call that waits end at once."""
-        connection = self._connection
-        if connection is None:
+        connection, link = self._connection, self._link
+        if connection is None or link is None:
             return
         with suppress(Exception):  # whatever a driver's connection is by now: it is given up
-            driver: Any = connection.connection.driver_connection
+            # Not through SQLAlchemy: asked for a link that has just broken, it makes another one.
             match connection.dialect.name:
                 case "sqlite":
-                    driver.interrupt()
+                    link.interrupt()
                 case "postgresql":
-                    _shut(driver.fileno())
+                    _shut(link.fileno())
                 case "mysql" | "mariadb":
-                    _shut(driver._sock.fileno())  # noqa: SLF001 - the driver has no other way
+                    _shut(link._sock.fileno())  # noqa: SLF001 - the driver has no other way
 
-    def close(self) -> None:
+    def close(self, *, idle: bool = True) -> None:
+        """`idle`: no call is under way, so that nothing of the driver is in use."""
+        link, self._link = self._link, None
         connection, self._connection = self._connection, None
         engine, self._engine = self._engine, None
         if connection is not None:
@@ -86,6 +90,10 @@ class Database:
                 connection.close()
         if engine is not None:
             engine.dispose()
+        if idle and hasattr(link, "pgconn"):
+            # psycopg takes a broken link for closed, and keeps its socket until it is collected.
+            with suppress(Exception):
+                link.pgconn.finish()
 
     def _run(self, statement: "sa.Select[Any]") -> tuple[list[str], list[Row]]:
         """Names and rows. The transaction ends with it: nothing stays locked or pinned."""
@@ -111,6 +119,7 @@ class Database:
             self._engine = _engine(self._spec)
         if self._connection is None:
             self._connection = self._engine.connect()
+            self._link = self._connection.connection.driver_connection
             if self._connection.dialect.name == "sqlite":
                 self._connection.exec_driver_sql("PRAGMA query_only = ON")
                 self._connection.rollback()
