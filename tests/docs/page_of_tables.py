@@ -32,7 +32,7 @@ WHAT_IT_IS: Final = {
     "ledger_count": "the counts behind `ledger`, as the logs wrote them",
     "ledger_stored": "samples that the tables and the tail have, per source and hour",
     "gap": 'time in which a source could not be read; `"end"` is null while it lasts',
-    "quarantine": "what broke a contract, newest 100,000 of each site",
+    "quarantine": "what broke a contract and was not replayed, newest 100,000 of each site",
     "oee_fact": "sums per machine × hour × shift × order; every KPI is a ratio of sums of these",
 }
 """View → what a row is."""

@@ -165,6 +165,17 @@ async def test_the_last_value_of_a_source_is_published_while_watched(counted: Do
     assert heard_fields(counted.works, []) == []
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "on the platform's computer"), ("de", "auf dem Rechner der Plattform")],
+)
+async def test_quarantine_says_what_to_type(counted: Door, language: str, said: str) -> None:
+    async with counted.client("viewer", language=language) as client:
+        page = text_of(await get(client, "/complete/acme"))
+    assert said in page.replace("&#39;", "'")
+    assert "isthmus quarantine replay --source im-01" in page
+
+
 async def test_quarantine_is_listed_by_the_api(counted: Door) -> None:
     async with counted.client() as client:
         headers = bearer(counted, "viewer")

@@ -203,8 +203,7 @@ def _line(group: QuarantineGroup, plant: Plant) -> dict[str, Any]:
 def _next(group: QuarantineGroup, plant: Plant) -> str:
     from isthmus.web.pages.complete_texts import TEXTS
 
-    todo = TEXTS.get(f"todo.{group.code}", TEXTS["todo.other"]).en.removesuffix(", then replay.")
-    todo = todo.rstrip(".")
+    todo = TEXTS.get(f"todo.{group.code}", TEXTS["todo.other"]).en.rstrip(".")
     if group.source not in plant.sources:
         return f"{todo}."
     block = plant.blocks.get(group.block)

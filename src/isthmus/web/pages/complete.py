@@ -69,6 +69,8 @@ class PutAside:
     code: str
     count: int
     last: Micros
+    fields: Sequence[Mapping[str, str]]
+    """`source`, `block`, `field` of all of them."""
     examples: Sequence[Mapping[str, Any]]
 
 
@@ -102,6 +104,7 @@ def show(ask: Ask) -> Mapping[str, Any]:
         "place": lambda gap: _place(gap, found),
         "why": lambda gap: _why(ask, gap),
         "todo": lambda code: _todo(ask, code),
+        "replayable": lambda group: _replayable(plant, group),
         "chosen": ask.view.sel if ask.view.sel in here else "",
         "empty": not found.hours,
     }
@@ -251,6 +254,7 @@ def _todo(ask: Ask, code: str) -> str:
 
 _PUT_ASIDE: Final = """
     SELECT code, count(*) AS count, epoch_us(max(received_time)) AS last,
+        array_agg(DISTINCT {'source': source, 'block': block, 'field': field}) AS fields,
         array_agg({'source': source, 'tag': tag, 'machine': machine, 'block': block,
             'field': field, 'at': epoch_us(received_time), 'value': value, 'reason': reason}
             ORDER BY received_time DESC)[:$examples] AS examples
@@ -271,6 +275,22 @@ def _put_aside(ask: Ask, sources: set[str], found: Completeness) -> list[PutAsid
         "examples": EXAMPLES,
     }
     return [PutAside(**row) for row in ask.platform.lake.query(_PUT_ASIDE, params).to_pylist()]
+
+
+def _replayable(plant: Plant, group: PutAside) -> list[str]:
+    """Sources whose samples a replay could shape; a counter's parts are counted without one."""
+    return sorted(
+        {
+            one["source"]
+            for one in group.fields
+            if one["source"] in plant.sources and not _counts(plant, one["block"], one["field"])
+        }
+    )
+
+
+def _counts(plant: Plant, block: str, field: str) -> bool:
+    declared = plant.blocks[block].fields.get(field) if block in plant.blocks else None
+    return declared is not None and declared.type == "counter"
 
 
 def _sequences(platform: Platform, sites: set[str]) -> list[Mapping[str, Any]]:

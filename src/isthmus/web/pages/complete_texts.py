@@ -87,6 +87,10 @@ TEXTS = {
     "complete.samples.one": Text("1 sample", "1 Wert"),
     "complete.latest": Text("the latest {value}", "zuletzt {value}"),
     "complete.todo": Text("What to do", "Was zu tun ist"),
+    "complete.replay": Text(
+        "Once that is applied, on the platform's computer",
+        "Wenn das angewendet ist, auf dem Rechner der Plattform",
+    ),
     "complete.value": Text("Value", "Wert"),
     "complete.tag": Text("Tag", "Signal"),
     "complete.field": Text("Field", "Feld"),
@@ -153,7 +157,7 @@ TEXTS = {
         "Grenze oder Einheit berichtigen, oder den Sensor prüfen.",
     ),
     "todo.Q011": Text("Map it as an enum with codes.", "Als Aufzählung mit Codes zuordnen."),
-    "todo.Q012": Text("Add the code to `codes`, then replay.", "Code in `codes` ergänzen."),
+    "todo.Q012": Text("Add the code to `codes`.", "Code in `codes` ergänzen."),
     "todo.Q013": Text(
         "Raise `max_length`, or correct the tag.", "`max_length` erhöhen oder Signal berichtigen."
     ),
