@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from isthmus.field.mqtt.tls import TlsContext
 
 if TYPE_CHECKING:
-    from paho.mqtt.client import Client
+    from isthmus.field.mqtt.driver import Driver
 
 Version = Literal["5", "3.1.1"]
 
@@ -43,13 +43,14 @@ class Settings:
     """What the broker says for us when we are gone without a goodbye."""
 
 
-def client(settings: Settings, version: Version) -> "Client":
+def client(settings: Settings, version: Version) -> "Driver":
     """Make one that acknowledges by hand and leaves it to the runtime to connect again."""
-    from paho.mqtt.client import Client
     from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+    from isthmus.field.mqtt.driver import Driver
+
     version_5 = version == "5"
-    made = Client(
+    made = Driver(
         callback_api_version=CallbackAPIVersion.VERSION2,
         client_id=settings.client_id,
         clean_session=None if version_5 else not settings.session_expiry,
@@ -67,7 +68,7 @@ def client(settings: Settings, version: Version) -> "Client":
     return made
 
 
-def dial(client: "Client", settings: Settings, version: Version) -> None:
+def dial(client: "Driver", settings: Settings, version: Version) -> None:
     """Look the name up, connect and greet; blocks."""
     more: dict[str, Any] = {}
     if version == "5":

@@ -5,7 +5,7 @@ import contextlib
 import ssl
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from isthmus.base.clock import SECOND, Clock, Micros
 from isthmus.field.connector import Refused, Unreachable
@@ -17,9 +17,7 @@ from isthmus.field.mqtt.client import (
     client,
     dial,
 )
-
-if TYPE_CHECKING:
-    from paho.mqtt.client import MQTTMessage
+from isthmus.field.mqtt.publications import Published
 
 MOST_WAITING: Final = 100_000
 """Messages kept in memory. With QoS 1 the broker stops long before; QoS 0 knows no such brake."""
@@ -89,7 +87,7 @@ class Link:
         self._client.on_disconnect = self._on_disconnect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_publish = self._on_publish
-        self._client.on_message = self._on_message
+        self._client.on_published = self._on_published
 
     async def connect(self) -> None:
         """Connect and log in; Unreachable, or Refused by the broker or its certificate."""
@@ -163,10 +161,9 @@ class Link:
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """Tell the broker that it may forget these. On a lost link it delivers them again."""
-        for message in messages:
-            if message.qos:
-                self._client.ack(message.id, message.qos)
-                self._unacknowledged -= 1
+        waiting = [message.id for message in messages if message.qos]
+        self._client.acknowledge(waiting)
+        self._unacknowledged -= len(waiting)
         if self._unacknowledged < self._window:
             self.stalled.clear()
 
@@ -217,17 +214,9 @@ class Link:
         self._client.on_socket_unregister_write = lambda _client, _data, open_: self._remove_writer(
             open_
         )
-        self._loop.add_reader(sock, self._read)
+        self._loop.add_reader(sock, self._client.read)
         if self._client.want_write():
             self._loop.add_writer(sock, self._client.loop_write)
-
-    def _read(self) -> None:
-        self._client.loop_read()
-        sock: Any = self._client.socket()
-        # TLS may hold decoded bytes the selector knows nothing of.
-        while sock is not None and isinstance(sock, ssl.SSLSocket) and sock.pending():
-            self._client.loop_read()
-            sock = self._client.socket()
 
     def _forget(self, sock: Any) -> None:
         self._loop.remove_reader(sock)
@@ -270,23 +259,15 @@ class Link:
         if answer is not None and not answer.done():
             answer.set_result(str(reason) if reason.is_failure else "")
 
-    def _on_message(self, _client: Any, _data: Any, message: "MQTTMessage") -> None:
+    def _on_published(self, published: Published) -> None:
+        topic, payload, retained, identifier, qos = published
         if len(self.inbox) >= MOST_WAITING:
             # QoS 1 is not acknowledged: the broker keeps it for the next connection.
-            self.overflowed += message.qos == 0
+            self.overflowed += qos == 0
             return
-        self.inbox.append(
-            Message(
-                _topic(message),
-                bytes(message.payload),
-                bool(message.retain),
-                self._now(),
-                message.mid,
-                message.qos,
-            )
-        )
+        self.inbox.append(Message(topic, payload, retained, self._now(), identifier, qos))
         self.arrived.set()
-        if message.qos:
+        if qos:
             self._unacknowledged += 1
             if self._unacknowledged >= self._window:
                 self.stalled.set()
@@ -304,13 +285,6 @@ def _refused(reason: str) -> type[Exception]:
     if reason == _UNKNOWN_VERSION:
         return _VersionRefused
     return Unreachable if reason in _TRY_AGAIN else Refused
-
-
-def _topic(message: "MQTTMessage") -> str:
-    try:
-        return message.topic
-    except UnicodeDecodeError:
-        return ""  # against the standard; it matches no tag
 
 
 def _text_of(error: Exception) -> str:

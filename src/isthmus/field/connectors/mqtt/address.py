@@ -47,6 +47,11 @@ def _check_topic(topic: str) -> None:
             raise ValueError(f"`+` in `{topic}` must be a whole level, such as `graz/+/state`")
 
 
+def has_wildcard(topic_filter: str) -> bool:
+    """Whether it is more than the name of one topic."""
+    return "+" in topic_filter or "#" in topic_filter
+
+
 def topic_matches(topic_filter: str, topic: str) -> bool:
     """Whether a broker sends this topic to a subscriber of the filter (MQTT 3.1.1, 4.7)."""
     if topic.startswith("$") and topic_filter[0] in "+#":

@@ -11,6 +11,7 @@ from isthmus.base.clock import Clock, Micros
 from isthmus.field.connector import Connector, Missed, Refused
 from isthmus.field.connectors.mqtt.address import (
     Address,
+    has_wildcard,
     is_covered,
     parse_address,
     topic_matches,
@@ -45,6 +46,7 @@ class MqttConnector(Connector[MqttSource]):
     def __init__(self, name: str, spec: MqttSource, tags: Sequence[str], clock: Clock) -> None:
         super().__init__(name, spec, tags, clock)
         self._by_filter = _by_filter(spec, tags)
+        self._wildcards = [name for name in self._by_filter if has_wildcard(name)]
         self._by_topic: dict[str, tuple[Subscribed, ...]] = {}
         self._retained: set[str] = set()
         self._buffer = Samples()
@@ -138,12 +140,8 @@ class MqttConnector(Connector[MqttSource]):
     def _tags_of(self, topic: str) -> tuple[Subscribed, ...]:
         tags = self._by_topic.get(topic)
         if tags is None:
-            tags = tuple(
-                tag
-                for name, subscribed in self._by_filter.items()
-                if topic and topic_matches(name, topic)
-                for tag in subscribed
-            )
+            meant = [name for name in self._wildcards if topic and topic_matches(name, topic)]
+            tags = tuple(tag for name in (topic, *meant) for tag in self._by_filter.get(name, ()))
             if len(self._by_topic) < _MOST_TOPICS:
                 self._by_topic[topic] = tags
         return tags
@@ -182,4 +180,5 @@ def _with_defaults(address: Address, spec: MqttSource) -> Address:
 def _widest(filters: Iterable[str]) -> list[str]:
     """Without those that another one covers: else some brokers send a message twice."""
     names = list(filters)
-    return [name for name in names if not any(is_covered(name, other) for other in names)]
+    wide = [name for name in names if has_wildcard(name)]
+    return [name for name in names if not any(is_covered(name, other) for other in wide)]

@@ -76,7 +76,7 @@ class _Document:
 def _text(payload: bytes, longest: int) -> str:
     if len(payload) > longest:
         raise ValueError("too long")
-    return payload.decode("utf-8-sig")
+    return payload.decode().removeprefix("\ufeff")
 
 
 def _plain(tag: str, text: str, received: Micros) -> Reading:
