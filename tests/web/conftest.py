@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import shutil
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,8 @@ from isthmus.model.plant import Machine, Plant
 from isthmus.provision.join import VIEWS
 from isthmus.runtime.dimensions import dimensions
 from isthmus.runtime.open import load_plant
+from isthmus.runtime.settings import Settings
+from isthmus.runtime.workbench import Workbench
 from isthmus.web.app import create_app
 from isthmus.web.auth import Accounts, accounts_folder
 from isthmus.web.live import Hub
@@ -70,6 +73,14 @@ class Works:
         for name, sql in VIEWS.items():
             self.lake.define(name, sql)
         self.facts = FactKeeper(self.lake, OEE_FACT, self.plant, folder / "lake")
+        model = folder / "model"
+        shutil.copytree(REPOSITORY / "examples" / "acme", model)
+        self.workbench = Workbench(
+            Settings(data=folder), self.clock, lambda: self.plant, lambda: model, self.adopt
+        )
+
+    async def adopt(self, model: Path) -> None:
+        self.plant = load_plant(model)
 
     def health(self) -> Mapping[str, Any]:
         return {"status": "ready"}

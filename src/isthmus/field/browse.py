@@ -150,16 +150,26 @@ class NodeIndex:
     def __len__(self) -> int:
         return len(self._nodes)
 
-    def search(self, text: str = "", *, limit: int = 100, offset: int = 0) -> "Found":
-        """One page of what contains every word of `text`, in capitals or not, ä or ae."""
+    def search(
+        self, text: str = "", *, limit: int = 100, offset: int = 0, under: str = ""
+    ) -> "Found":
+        """One page of what contains every word of `text`, in capitals or not, ä or ae.
+
+        `under`: only what is below the node of that path.
+        """
         words = _folded(text).split()
         places = [
-            place for place, whole in enumerate(self._all) if all(word in whole for word in words)
+            place
+            for place, whole in enumerate(self._all)
+            if all(word in whole for word in words) and self._below(place, under)
         ]
         if words:
             places.sort(key=lambda place: self._rank(place, words))
         page = places[offset : offset + limit]
         return Found(tuple(self._nodes[place] for place in page), len(places))
+
+    def _below(self, place: int, under: str) -> bool:
+        return not under or self._nodes[place].path.startswith(f"{under.rstrip('/')}/")
 
     def _rank(self, place: int, words: Sequence[str]) -> tuple[int, int]:
         name = self._names[place]

@@ -54,6 +54,11 @@ class Browsing:
         stored = self.stored()
         return Crawl(_nothing, begun=stored.crawled).progress if stored else None
 
+    @property
+    def so_far(self) -> Crawled | None:
+        """What this crawl has found until now; None before it could begin."""
+        return self._crawl.so_far() if self._crawl is not None else None
+
     def stored(self) -> Stored | None:
         """What an earlier crawl of this very source found; None too if it was another endpoint."""
         try:

@@ -144,7 +144,7 @@ def preview(folder: Path, plant: Plant, asked: Wanted, chosen: Sequence[Chosen])
     """
     if not chosen:
         raise EditError("nothing is chosen")
-    edits: list[Edit] = [_edit(plant, asked, one) for one in chosen]
+    edits: list[Edit] = [map_field(plant, asked, one) for one in chosen]
     return edited(folder, edits, kinds())
 
 
@@ -155,7 +155,8 @@ def accept(folder: Path, plant: Plant, asked: Wanted, chosen: Sequence[Chosen]) 
     return change
 
 
-def _edit(plant: Plant, asked: Wanted, chosen: Chosen) -> MapField:
+def map_field(plant: Plant, asked: Wanted, chosen: Chosen) -> MapField:
+    """What a decision writes into the machine's type."""
     block, _, name = chosen.key.partition(".")
     spec = plant.blocks[block].fields[name]
     codes = chosen.codes
@@ -170,4 +171,4 @@ def needs_codes(plant: Plant, asked: Wanted, chosen: Chosen) -> bool:
     """An enum whose machine's codes nobody has named yet: its values would go to quarantine."""
     block, _, name = chosen.key.partition(".")
     spec = plant.blocks[block].fields[name]
-    return spec.type == "enum" and "codes" not in _edit(plant, asked, chosen).entry
+    return spec.type == "enum" and "codes" not in map_field(plant, asked, chosen).entry

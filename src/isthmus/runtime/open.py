@@ -60,12 +60,17 @@ def note_model(settings: Settings, folder: Path) -> None:
     running_model(settings).write_text(json.dumps(note))
 
 
+def running_folder(settings: Settings) -> Path:
+    """The folder of the model that the platform on this data folder runs."""
+    return Path(json.loads(running_model(settings).read_text())["folder"])
+
+
 def model_folder(asked: Path | None) -> Path:
     """The folder a person named, else the model that runs on this data folder, else here."""
-    note = running_model(Settings.of())
-    if asked is not None or not note.exists():
+    settings = Settings.of()
+    if asked is not None or not running_model(settings).exists():
         return asked or Path()
-    return Path(json.loads(note.read_text())["folder"])
+    return running_folder(settings)
 
 
 def plant_now() -> Micros:

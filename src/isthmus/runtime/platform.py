@@ -26,11 +26,12 @@ from isthmus.provision.join import VIEWS
 from isthmus.runtime.dimensions import dimensions
 from isthmus.runtime.heartbeat import Heartbeat
 from isthmus.runtime.news import states
-from isthmus.runtime.open import load_plant, open_log
+from isthmus.runtime.open import load_plant, open_log, running_folder
 from isthmus.runtime.release import QuarantineReplay, carry_out, plan, sourced
 from isthmus.runtime.settings import Settings
 from isthmus.runtime.sources import SourceEvent, SourceRunner
 from isthmus.runtime.systems import SystemEvent, SystemRunner
+from isthmus.runtime.workbench import Workbench
 from isthmus.web.live import Hub
 
 log = logging.getLogger("isthmus")
@@ -81,6 +82,9 @@ class EmbeddedPlatform:
         self._laid_out: Micros = 0
         self._applying = asyncio.Lock()
         self._stopping = asyncio.Event()
+        self.workbench = Workbench(
+            settings, clock, lambda: self._plant, lambda: running_folder(settings), self.apply
+        )
 
     # What the web sees ---------------------------------------------------------------------
 
@@ -214,6 +218,7 @@ class EmbeddedPlatform:
     async def stop(self) -> None:
         """Sources first, then what is still to be written, then the files."""
         self._status = "stopping"
+        await self.workbench.close()
         await self._stop(list(self._sources.values()) + list(self._systems.values()))
         # Not cancelled: a thread would go on working on files that we are about to close.
         self._stopping.set()

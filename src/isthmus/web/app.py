@@ -90,7 +90,10 @@ def _mount(app: FastAPI, page: Page) -> None:
         scope = places.found(web.platform.plant, place if at else path)
         question = ask(web, request, user, page, scope=scope, sel=path if at else "")
         words = context(web, request, page, question)
-        return web.templates.answer(f"{page.name}.html", words | dict(page.show(question)))
+        if not user.may(page.role):
+            return web.templates.answer("permission.html", words, 403)
+        template = page.template or f"{page.name}.html"
+        return web.templates.answer(template, words | dict(page.show(question)))
 
     app.add_api_route(f"/{page.name}", home, include_in_schema=False)
     app.add_api_route(f"/{page.name}/{{path:path}}", show, include_in_schema=False)

@@ -61,7 +61,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Page:
-    """One entry of the navigation; its template is `templates/{name}.html`."""
+    """One entry of the navigation."""
 
     name: str
     """Also its URL, `/{name}/{scope}`, and its title, message `{name}.title`."""
@@ -81,5 +81,7 @@ class Page:
     """Whether the navigation shows it."""
     crumbs_to: str = ""
     """The page the breadcrumb leads to; empty: this one, one level up."""
+    template: str = ""
+    """In `templates/`; empty: `{name}.html`."""
     router: APIRouter = field(default_factory=APIRouter)
     """Further routes of this page: data for islands, writes."""

@@ -11,6 +11,7 @@ from isthmus.flow.contract import Failure
 from isthmus.flow.parcel import Rows
 from isthmus.model.plant import Plant
 from isthmus.web.live import Hub
+from isthmus.web.workbench import Workbench
 
 
 class Lake(Protocol):
@@ -55,6 +56,11 @@ class Platform(Protocol):
 
     @property
     def hub(self) -> Hub: ...
+
+    @property
+    def workbench(self) -> Workbench:
+        """Looking around in sources, and changing the model."""
+        ...
 
     def health(self) -> Mapping[str, Any]:
         """At least `status`: `starting`, `ready` or `degraded`."""

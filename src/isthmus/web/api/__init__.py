@@ -5,6 +5,7 @@ from starlette.middleware import Middleware
 
 from isthmus.web.api import (
     completeness,
+    connect,
     errors,
     kpi,
     machines,
@@ -22,7 +23,7 @@ PREFIX = "/api/v1"
 MOST_BODY = 200_000
 """Bytes of a request."""
 
-ROUTERS = (kpi, completeness, machines, stops, sources, shifts, model, sql)
+ROUTERS = (kpi, completeness, machines, stops, sources, shifts, model, sql, connect)
 
 
 def create_api(web: Web) -> FastAPI:

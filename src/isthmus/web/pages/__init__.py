@@ -2,6 +2,9 @@
 
 from isthmus.web.page import Page
 from isthmus.web.pages.complete import COMPLETE
+from isthmus.web.pages.connect import CONNECT
+from isthmus.web.pages.connect_browse import BROWSE_PAGE
+from isthmus.web.pages.connect_map import MAP_PAGE
 from isthmus.web.pages.live import LIVE
 from isthmus.web.pages.machine import MACHINE
 from isthmus.web.pages.oee import OEE
@@ -15,5 +18,8 @@ PAGES: tuple[Page, ...] = (
     OEE,
     STOP,
     COMPLETE,
+    CONNECT,
+    BROWSE_PAGE,
+    MAP_PAGE,
 )
 """In the order of the navigation."""

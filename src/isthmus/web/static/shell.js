@@ -6,6 +6,7 @@ import * as live from "./live.js";
 const ISLANDS = {
   "state-timeline": () => import("./islands/state-timeline.js"),
   "trend-chart": () => import("./islands/trend-chart.js"),
+  "source-browser": () => import("./islands/source-browser.js"),
 };
 
 const GO = { o: "overview", l: "live", e: "oee", c: "complete" };

@@ -1,0 +1,226 @@
+"""The work behind the Connect pages: crawls, live values, proposals, a changed model."""
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from isthmus.base.clock import Clock
+from isthmus.base.problem import ProblemsError
+from isthmus.field.browse import NodeIndex
+from isthmus.field.suggest import Proposal
+from isthmus.field.suggest.behaviour import Value
+from isthmus.model.changes import affected_sources, changes
+from isthmus.model.plan_text import plan_text
+from isthmus.model.plant import Plant, Source
+from isthmus.model.write.edits import Edited, EditError
+from isthmus.runtime.address_space import AddressSpace
+from isthmus.runtime.browse import Browsing
+from isthmus.runtime.changing import Asked, asked_for, change_of, put_back
+from isthmus.runtime.connect import Chosen, needs_codes, propose
+from isthmus.runtime.listening import Listening
+from isthmus.runtime.settings import Settings
+from isthmus.web.workbench import (
+    Choice,
+    Crawling,
+    Draft,
+    Heard,
+    Proposed,
+    RefusedChangeError,
+    Target,
+)
+
+_LISTENED_TO: Final = 3
+"""Proposals per field whose values are looked at."""
+
+
+class Workbench:
+    """Implements `isthmus.web.workbench.Workbench` for one platform."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        plant: Callable[[], Plant],
+        folder: Callable[[], Path],
+        apply: Callable[[Path], Awaitable[Any]],
+    ) -> None:
+        self._settings, self._clock = settings, clock
+        self._plant, self._folder, self._apply = plant, folder, apply
+        self._spaces: dict[str, AddressSpace] = {}
+        self._listening: dict[str, Listening] = {}
+        self._samples: dict[str, dict[str, tuple[Value, ...]]] = {}
+        self._writing = asyncio.Lock()
+        self._opening = threading.Lock()
+
+    async def close(self) -> None:
+        await asyncio.gather(*(one.close() for one in self._spaces.values()))
+        await asyncio.gather(*(one.close() for one in self._listening.values()))
+
+    def source(self, name: str) -> Source | None:
+        return self._plant().sources.get(name)
+
+    # Looking around ------------------------------------------------------------------------
+
+    def crawl(self, source: str, *, again: bool = False) -> None:
+        self._space(source).crawl(again=again)
+
+    def crawling(self, source: str) -> Crawling:
+        return self._space(source).state()
+
+    def nodes(self, source: str) -> NodeIndex | None:
+        return self._space(source).nodes()
+
+    def _space(self, name: str) -> AddressSpace:
+        source = self._known(name)
+        with self._opening:
+            there = self._spaces.get(name)
+            if there is None or (there.source.spec != source.spec and not there.running):
+                there = AddressSpace(source, lambda: Browsing(source, self._settings, self._clock))
+                self._spaces[name] = there
+            return there
+
+    def _known(self, name: str) -> Source:
+        source = self.source(name)
+        if source is None:
+            raise RefusedChangeError(f"there is no source `{name}`")
+        return source
+
+    # Listening -----------------------------------------------------------------------------
+
+    def listen(self, source: str, tags: Sequence[str]) -> Heard:
+        declared = self._known(source)
+        there = self._listening.get(source)
+        wanted = tuple(tags)
+        if there is not None and not there.over and there.source == replace(declared, tags=wanted):
+            return there.heard()
+        if there is not None:
+            there.end()
+        self._listening[source] = Listening(declared, wanted)
+        return self._listening[source].heard()
+
+    # Proposing -----------------------------------------------------------------------------
+
+    def propose(self, target: Target) -> Proposed:
+        asked = self._asked(target)
+        nodes = self._nodes(target.source)
+        found = propose(asked.wanted, nodes, self._samples.get(target.source))
+        mapped = [(f"{one.block}.{one.field}", one.tag or "") for one in asked.wanted.machine.maps]
+        return Proposed(asked.wanted.machine.path, asked.wanted.under, found, mapped)
+
+    async def watch(self, target: Target, seconds: float) -> int:
+        found = (await asyncio.to_thread(self.propose, target)).suggestions
+        tags = [one.tag for each in found for one in each.proposals[:_LISTENED_TO]]
+        unique = tuple(dict.fromkeys(tags))
+        if not unique:
+            return 0
+        listening = Listening(self._known(target.source), unique)
+        try:
+            await listening.through(seconds)
+        finally:
+            await listening.close()
+        self._samples.setdefault(target.source, {}).update(listening.values())
+        return len(listening.values())
+
+    def proposal(self, source: str, tag: str) -> Proposal | None:
+        node = next((one for one in self._nodes(source) if one.tag == tag), None)
+        if node is None:
+            return None
+        return Proposal(tag, node.name, node.path, 0.0, (), node.type, node.unit or None)
+
+    def _nodes(self, source: str) -> Sequence[Any]:
+        index = self.nodes(source)
+        return index.search("", limit=len(index)).nodes if index else ()
+
+    def _asked(self, target: Target) -> Asked:
+        try:
+            return asked_for(
+                self._folder(), self._plant(), self._known(target.source), target,
+                self._nodes(target.source),
+            )  # fmt: skip
+        except (EditError, ProblemsError) as error:
+            raise RefusedChangeError(str(error)) from error
+
+    # Changing the model ----------------------------------------------------------------------
+
+    def draft(self, target: Target, choices: Sequence[Choice]) -> Draft:
+        try:
+            asked = self._asked(target)
+            chosen = self._chosen(asked, target, choices)
+            change = change_of(self._folder(), asked, chosen)
+        except ProblemsError as error:
+            return Draft(problems=tuple(error.problems))
+        except (EditError, RefusedChangeError) as error:
+            return Draft(refused=str(error))
+        if change.loaded.plant is None:
+            return Draft(problems=change.loaded.problems)
+        planned = changes(self._plant(), change.loaded.plant)
+        diff = change.diff()
+        return Draft(
+            diff=diff,
+            digest=_digest(diff),
+            plan=plan_text(planned, "text"),
+            changes=len(planned),
+            interrupts=tuple(sorted(affected_sources(planned))),
+            need_codes=tuple(
+                one.key for one in chosen if needs_codes(asked.plant, asked.wanted, one)
+            ),
+        )
+
+    async def apply(self, target: Target, choices: Sequence[Choice], digest: str) -> str:
+        async with self._writing:
+            change = await asyncio.to_thread(self._shown, target, choices, digest)
+            before = self._plant()
+            await asyncio.to_thread(_write, change)
+            try:
+                await self._apply(self._folder())
+            except ProblemsError as error:
+                await asyncio.to_thread(put_back, change)
+                raise RefusedChangeError(str(error)) from error
+            except BaseException:
+                await asyncio.to_thread(put_back, change)
+                raise
+            return plan_text(changes(before, self._plant()), "text")
+
+    def _shown(self, target: Target, choices: Sequence[Choice], digest: str) -> Edited:
+        """The change a person has seen; refused if it would be another one by now."""
+        try:
+            asked = self._asked(target)
+            change = change_of(self._folder(), asked, self._chosen(asked, target, choices))
+        except (EditError, ProblemsError) as error:
+            raise RefusedChangeError(str(error)) from error
+        if _digest(change.diff()) != digest:
+            raise RefusedChangeError("the model was changed meanwhile: look at the change again")
+        return change
+
+    def _chosen(self, asked: Asked, target: Target, choices: Sequence[Choice]) -> list[Chosen]:
+        found = propose(asked.wanted, self._nodes(target.source), self._samples.get(target.source))
+        known = {(one.key, each.tag): each for one in found for each in one.proposals}
+        return [self._one(target.source, known, choice) for choice in choices]
+
+    def _one(
+        self, source: str, known: Mapping[tuple[str, str], Proposal], choice: Choice
+    ) -> Chosen:
+        proposal = known.get((choice.key, choice.tag)) or self.proposal(source, choice.tag)
+        if proposal is None:
+            # Not browsed, or a kind that cannot be: `check` judges whether it is an address.
+            proposal = Proposal(choice.tag, choice.tag, "", 0.0, ())
+        return Chosen(choice.key, proposal, choice.codes or None)
+
+
+def _write(change: Edited) -> None:
+    try:
+        change.write()
+    except EditError as error:  # nothing was written
+        raise RefusedChangeError(str(error)) from error
+    except OSError as error:
+        put_back(change)
+        said = f"the model in {change.folder} cannot be written: {error.strerror}"
+        raise RefusedChangeError(said) from error
+
+
+def _digest(diff: str) -> str:
+    return hashlib.sha256(diff.encode()).hexdigest()[:16]

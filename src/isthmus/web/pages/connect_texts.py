@@ -1,0 +1,184 @@
+"""What the Connect pages say."""
+
+from isthmus.web.i18n import Text
+
+LIST = {
+    "connect.title": Text("Connect", "Anbinden"),
+    "connect.sources": Text("Sources", "Quellen"),
+    "connect.sources.note": Text(
+        "rates of this and the last hour", "Raten dieser und der letzten Stunde"
+    ),
+    "connect.source": Text("Source", "Quelle"),
+    "connect.address": Text("Address", "Adresse"),
+    "connect.state": Text("State", "Zustand"),
+    "connect.rate": Text("Values/s", "Werte/s"),
+    "connect.last": Text("Last value", "Letzter Wert"),
+    "connect.machines": Text("Machines", "Maschinen"),
+    "connect.tags": Text("Tags", "Signale"),
+    "connect.state.connected": Text("connected", "verbunden"),
+    "connect.state.lost": Text("not connected", "nicht verbunden"),
+    "connect.state.off": Text("switched off", "ausgeschaltet"),
+    "connect.state.untried": Text("not tried yet", "noch nicht versucht"),
+    "connect.browse": Text("Browse", "Durchsuchen"),
+    "connect.map": Text("Map", "Zuordnen"),
+    "connect.map.of": Text("Map the fields of {machine}", "Felder von {machine} zuordnen"),
+    "connect.browse.of": Text("Browse {source}", "{source} durchsuchen"),
+    "connect.none": Text("No source yet", "Noch keine Quelle"),
+    "connect.none.text": Text(
+        "No machine of this place has a source. A source is three lines of the model:"
+        " docs/guides/connect-a-machine.md.",
+        "Keine Maschine dieses Ortes hat eine Quelle. Eine Quelle sind drei Zeilen des Modells:"
+        " docs/guides/connect-a-machine.md.",
+    ),
+    "permission.needs": Text(
+        "This page needs the role {needed}; yours is {yours}. An administrator can change it.",
+        "Diese Seite braucht die Rolle {needed}, Ihre ist {yours}. Ein Administrator ändert das.",
+    ),
+}
+
+BROWSE = {
+    "browse.title": Text("Browse", "Durchsuchen"),
+    "browse.space": Text("Address space", "Adressraum"),
+    "browse.live": Text("Live values", "Live-Werte"),
+    "browse.live.note": Text("read only, last 60 s", "nur gelesen, letzte 60 s"),
+    "browse.search": Text("Search names, paths, comments", "Namen, Pfade, Kommentare suchen"),
+    "browse.again": Text("Ask the device anew", "Gerät neu fragen"),
+    "browse.all": Text("Whole source", "Ganze Quelle"),
+    "browse.remove": Text("Remove {name}", "{name} entfernen"),
+    "browse.help": Text(
+        "Arrow keys move, Space chooses, → opens a folder, ← leaves it, / searches.",
+        "Pfeiltasten bewegen, Leertaste wählt, → öffnet einen Ordner, ← verlässt ihn, / sucht.",
+    ),
+    "browse.count": Text("{total} of {nodes} entries", "{total} von {nodes} Einträgen"),
+    "browse.running": Text(
+        "Looking around: {nodes} entries, {waiting} folders to open",
+        "Adressraum wird gelesen: {nodes} Einträge, {waiting} Ordner offen",
+    ),
+    "browse.connecting": Text("Connecting to the source …", "Verbinde mit der Quelle …"),
+    "browse.found": Text("as found {at}", "Stand {at}"),
+    "browse.refused_folders": Text(
+        "{n} folders are not shown by the device", "{n} Ordner zeigt das Gerät nicht"
+    ),
+    "browse.nothing": Text("Nothing matches.", "Nichts passt."),
+    "browse.empty": Text("This source shows no entries.", "Diese Quelle zeigt keine Einträge."),
+    "browse.unreachable": Text("The source does not answer", "Die Quelle antwortet nicht"),
+    "browse.refused": Text("The source refuses", "Die Quelle lehnt ab"),
+    "browse.unsupported": Text(
+        "This kind of source cannot be browsed", "Diese Art von Quelle ist nicht durchsuchbar"
+    ),
+    "browse.unsupported.text": Text(
+        "Give its tags as a table: isthmus suggest SOURCE --list tags.csv",
+        "Ihre Signale kommen aus einer Tabelle: isthmus suggest QUELLE --list tags.csv",
+    ),
+    "browse.offline": Text("The platform does not answer", "Die Plattform antwortet nicht"),
+    "browse.choose": Text(
+        "Choose up to {most} entries to see their values.",
+        "Bis zu {most} Einträge wählen, um ihre Werte zu sehen.",
+    ),
+    "browse.most": Text(
+        "{most} at most: remove one first.", "Höchstens {most}: zuerst einen entfernen."
+    ),
+    "browse.waiting": Text("waiting for a value", "wartet auf einen Wert"),
+    "browse.opening": Text("opening a session …", "Sitzung wird geöffnet …"),
+    "browse.rate": Text("{rate}/s", "{rate}/s"),
+    "browse.ago": Text("{age} ago", "vor {age}"),
+    "browse.spark": Text(
+        "Last 60 seconds: {low} to {high}", "Letzte 60 Sekunden: {low} bis {high}"
+    ),
+    "browse.quality.good": Text("good", "gut"),
+    "browse.quality.uncertain": Text("uncertain", "unsicher"),
+    "browse.quality.bad": Text("bad", "schlecht"),
+    "browse.unknown": Text(
+        "There is no source of this name. Choose one on the page Connect.",
+        "Es gibt keine Quelle dieses Namens. Wählen Sie eine auf der Seite Anbinden.",
+    ),
+}
+
+MAP = {
+    "map.title": Text("Map", "Zuordnen"),
+    "map.machine": Text("Machine", "Maschine"),
+    "map.which": Text("Which machine?", "Welche Maschine?"),
+    "map.reads": Text("reads from {source}", "liest aus {source}"),
+    "map.type": Text("Machine type", "Maschinentyp"),
+    "map.blocks": Text("Blocks", "Datenblöcke"),
+    "map.blocks.type": Text("those of the type", "die des Typs"),
+    "map.under": Text(
+        "Folder of this machine in the source", "Ordner dieser Maschine in der Quelle"
+    ),
+    "map.update": Text("Propose", "Vorschlagen"),
+    "map.add": Text(
+        "Add a machine that reads from {source}", "Maschine hinzufügen, die aus {source} liest"
+    ),
+    "map.line": Text("Line", "Linie"),
+    "map.name": Text("Short name, such as im-07", "Kurzname, z. B. im-07"),
+    "map.type.new": Text("a new type", "ein neuer Typ"),
+    "map.type.name": Text("Name of the new type", "Name des neuen Typs"),
+    "map.param": Text("Parameter {name}", "Parameter {name}"),
+    "map.next": Text("Next", "Weiter"),
+    "map.proposals": Text("Proposals", "Vorschläge"),
+    "map.proposals.note": Text(
+        "Nothing is written before you apply it.", "Geschrieben wird erst, wenn Sie es anwenden."
+    ),
+    "map.watch": Text("Watch values for {n} s", "Werte {n} s beobachten"),
+    "map.watched": Text(
+        "Watched {n} tags: their behaviour counts now.",
+        "{n} Signale beobachtet: Ihr Verhalten zählt jetzt mit.",
+    ),
+    "map.watched.one": Text(
+        "Watched 1 tag: its behaviour counts now.",
+        "1 Signal beobachtet: Sein Verhalten zählt jetzt mit.",
+    ),
+    "map.none": Text("No tag", "Kein Signal"),
+    "map.other": Text("Another tag", "Anderes Signal"),
+    "map.more": Text("{n} alternatives", "{n} Alternativen"),
+    "map.more.one": Text("1 alternative", "1 Alternative"),
+    "map.rest": Text("{n} fields for which nothing fits", "{n} Felder, für die nichts passt"),
+    "map.rest.one": Text("1 field for which nothing fits", "1 Feld, für das nichts passt"),
+    "map.codes": Text("Codes of the machine", "Codes der Maschine"),
+    "map.codes.hint": Text(
+        "such as 3: {first}, with a comma between; names: {names}",
+        "z. B. 3: {first}, mit Komma dazwischen; Namen: {names}",
+    ),
+    "map.codes.wrong": Text(
+        "`{text}` is no code with its name: write 3: execute, 0: stopped",
+        "`{text}` ist kein Code mit Namen: 3: execute, 0: stopped",
+    ),
+    "map.score": Text("score {score}", "Bewertung {score}"),
+    "map.done_already": Text("Mapped already", "Schon zugeordnet"),
+    "map.derived": Text("follows from a rule", "folgt aus einer Regel"),
+    "map.nothing_open": Text(
+        "Every field of these blocks has a tag.", "Jedes Feld dieser Blöcke hat ein Signal."
+    ),
+    "map.show": Text("Show the change", "Änderung zeigen"),
+    "map.change": Text("The change", "Die Änderung"),
+    "map.diff": Text("Difference in the model", "Unterschied im Modell"),
+    "map.check.ok": Text(
+        "Checked: isthmus check finds nothing new.", "Geprüft: isthmus check findet nichts Neues."
+    ),
+    "map.check.problems": Text("It would be wrong:", "Das wäre falsch:"),
+    "map.plan": Text("On the running platform", "Auf der laufenden Plattform"),
+    "map.interrupts": Text("interrupts {sources} for a moment", "unterbricht {sources} kurz"),
+    "map.apply": Text("Write and apply", "Schreiben und anwenden"),
+    "map.refused": Text("Nothing was changed", "Nichts wurde geändert"),
+    "map.need_codes": Text(
+        "{field} has names: without codes its values go to quarantine.",
+        "{field} hat Namen: Ohne Codes kommen seine Werte in Quarantäne.",
+    ),
+    "map.applied": Text("Written and applied.", "Geschrieben und angewendet."),
+    "map.applied.text": Text(
+        "The platform reads the new mapping now; the machine's page shows the values.",
+        "Die Plattform liest jetzt danach; die Werte stehen auf der Seite der Maschine.",
+    ),
+    "map.never": Text(
+        "Nobody has looked around in this source yet",
+        "In dieser Quelle hat sich noch niemand umgesehen",
+    ),
+    "map.never.text": Text(
+        "Browse it first: proposals come from what is found there.",
+        "Zuerst durchsuchen: Vorschläge kommen aus dem, was dort gefunden wird.",
+    ),
+    "map.unknown": Text(
+        "Choose a machine, or a source on the page Connect.",
+        "Wählen Sie eine Maschine, oder eine Quelle auf der Seite Anbinden.",
+    ),
+}

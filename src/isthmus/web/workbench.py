@@ -1,0 +1,171 @@
+"""What the Connect pages need: look around in a source, listen to it, change the model.
+
+The runtime implements it (`isthmus.runtime.workbench`); nothing here talks to a device.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from isthmus.base.clock import Micros
+from isthmus.base.problem import Problem
+from isthmus.field.browse import NodeIndex, Progress
+from isthmus.field.suggest import Proposal, Suggestion
+from isthmus.model.plant import Source
+
+Trouble = Literal["", "unreachable", "refused", "unsupported"]
+
+
+@dataclass(frozen=True)
+class Crawling:
+    """How far we know a source's address space."""
+
+    running: bool = False
+    progress: Progress | None = None
+    at: Micros | None = None
+    """When it was found, if it is known from an earlier crawl."""
+    trouble: Trouble = ""
+    detail: str = ""
+    """Why it ended, and what to do."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of one tag."""
+
+    at: Micros
+    """When we received it."""
+    number: float | None
+    text: str
+
+
+@dataclass(frozen=True)
+class TagHeard:
+    """What came of one tag in the last minute."""
+
+    tag: str
+    points: tuple[Point, ...] = ()
+    """Oldest first; the first may be older than a minute, so that a line can begin there."""
+    quality: int | None = None
+    """An OPC UA StatusCode; None before anything came."""
+    device_time: Micros | None = None
+    received: int = 0
+    """Values of the last minute."""
+    since: Micros = 0
+    """We listen since."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a source says while somebody looks."""
+
+    now: Micros
+    tags: tuple[TagHeard, ...] = ()
+    open: bool = False
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The machine whose fields are to be fed: one of the model, or one that is to be added."""
+
+    source: str
+    machine: str = ""
+    """Asset path of one of the model; else the following say which to add."""
+    line: str = ""
+    """`site/area/line`."""
+    name: str = ""
+    type: str = ""
+    new_type: bool = False
+    params: Mapping[str, str] = field(default_factory=dict)
+    blocks: tuple[str, ...] = ()
+    """Empty: those of the type."""
+    under: str = ""
+    """Path of the machine's folder, where a source has several."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A person's decision for one field."""
+
+    key: str
+    """`block.field`."""
+    tag: str
+    codes: Mapping[str | int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """Fields without a tag and what may feed them; fields with one and what does."""
+
+    machine: str
+    under: str
+    suggestions: Sequence[Suggestion]
+    mapped: Sequence[tuple[str, str]]
+    """`block.field` → tag, as the model has it."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The model as it would be: nothing of it is written."""
+
+    diff: str = ""
+    digest: str = ""
+    """Of the diff: what is applied must be what was shown."""
+    plan: str = ""
+    changes: int = 0
+    interrupts: tuple[str, ...] = ()
+    need_codes: tuple[str, ...] = ()
+    """Fields with names for whose codes nobody said which is which."""
+    problems: tuple[Problem, ...] = ()
+    refused: str = ""
+    """Why it cannot be done; then there is nothing to apply."""
+
+    @property
+    def applies(self) -> bool:
+        return bool(self.diff) and not self.problems and not self.refused
+
+
+class RefusedChangeError(Exception):
+    """It was not applied and everything is as it was; the message says why and what to do."""
+
+
+class Workbench(Protocol):
+    """Use it from the event loop; what searches or checks may be called from threads."""
+
+    def source(self, name: str) -> Source | None: ...
+
+    def crawl(self, source: str, *, again: bool = False) -> None:
+        """Begin, in the background, unless it runs already. From the event loop."""
+        ...
+
+    def crawling(self, source: str) -> Crawling: ...
+
+    def nodes(self, source: str) -> NodeIndex | None:
+        """All that was found until now; None before anything was."""
+        ...
+
+    def listen(self, source: str, tags: Sequence[str]) -> Heard:
+        """What came of these; goes on listening while it is asked again. From the event loop."""
+        ...
+
+    def propose(self, target: Target) -> Proposed:
+        """Which tags may feed which fields; `RefusedChangeError` where the target is unclear."""
+        ...
+
+    async def watch(self, target: Target, seconds: float) -> int:
+        """Listen to the likeliest tags, so that `propose` knows their behaviour; how many."""
+        ...
+
+    def proposal(self, source: str, tag: str) -> Proposal | None:
+        """A tag that a person chose by himself."""
+        ...
+
+    def draft(self, target: Target, choices: Sequence[Choice]) -> Draft: ...
+
+    async def apply(self, target: Target, choices: Sequence[Choice], digest: str) -> str:
+        """Write the model and make the platform follow; what was changed, in words.
+
+        `RefusedChangeError`: nothing is written, or it is written no more.
+        """
+        ...
