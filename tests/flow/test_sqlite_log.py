@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ import pytest
 from isthmus.flow.contract import Full
 from isthmus.flow.log import BusyError, SqliteLog
 from isthmus.flow.log_reader import LogReader
-from isthmus.flow.parcel import DamagedError
+from isthmus.flow.parcel import DamagedError, Quarantined, Shaped
 from isthmus.model.spec.site import Keep
 from isthmus.testing.log_suite import Free, LogContract
 from isthmus.testing.small_company import KEEP, T0, samples, shaped
@@ -198,3 +199,21 @@ def test_a_disk_that_is_really_full_refuses_whole_appends_and_goes_on(small_disk
     log.close()
     with SqliteLog(file, "hamburg", KEEP) as found:
         assert sum(count.received for count in found.counts(0, 2 * T0)) == written + 1
+
+
+def test_a_log_of_an_earlier_version_does_not_say_how_its_quarantine_was_counted(
+    file: Path,
+) -> None:
+    log = reopened(file)
+    bad = Quarantined("im07", "t1", "m", "cycle", "good", T0, T0, "x", "Q001", "why")
+    log.append("im07", samples(0), Shaped(quarantined=[bad]), now=T0)
+    log.close()
+    with sqlite3.connect(file) as db:
+        db.execute("ALTER TABLE quarantine DROP COLUMN counted")
+        db.execute("ALTER TABLE quarantine DROP COLUMN replayed")
+    db.close()
+    for opened in (LogReader, reopened):
+        with closing(opened(file)) as found, found.view() as view:
+            assert [one.counted for one in view.put_aside("im07", 0, 2**62)] == [None]
+            assert [group.count for group in view.quarantine_groups(0)] == [1]
+            assert len(view.quarantined(0, 2**62)) == 1

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from isthmus.base.clock import HOUR, SECOND
-from isthmus.flow.contract import Full, Log
-from isthmus.flow.parcel import Quarantined, Rows, Shaped
+from isthmus.flow.contract import Full, Log, OvertakenError, Release
+from isthmus.flow.parcel import Count, Quarantined, Rows, Shaped
 from isthmus.model.spec.site import Keep
 from isthmus.testing.small_company import T0, cycles, samples, shaped
 
@@ -99,6 +99,19 @@ class LogContract(ABC):
         log.append("im07", samples(0), Shaped(quarantined=[bad]), now=T0)
         (found,) = log.quarantined(T0, T0 + SECOND)
         assert (found.code, found.reason, found.value) == ("Q001", "why", "x" * 1000)
+
+    def test_what_leaves_quarantine_does_so_once_with_its_rows_and_counts(self, log: Log) -> None:
+        bad = Quarantined("im07", "t1", "m", "cycle", "good", T0, T0, "x", "Q001", "why")
+        counted = [Count("im07", "t1", T0, received=1, good=1, quarantined=1)]
+        log.append("im07", samples(0), Shaped(quarantined=[bad, bad], counts=counted), now=T0)
+        moved = [Count("im07", "t1", T0, quarantined=-1, shaped=1)]
+        release = Release([cycles(0)], moved, replayed=[1])
+        log.release(release, now=T0)
+        assert (len(log.quarantined(T0, T0 + SECOND)), log.last("rows")) == (1, 1)
+        assert log.counts(T0, T0 + HOUR) == [Count("im07", "t1", T0, received=1, good=1, shaped=1)]
+        with pytest.raises(OvertakenError, match="nothing was done"):
+            log.release(Release([cycles(0)], moved, replayed=[2, 1]), now=T0)
+        assert (len(log.quarantined(T0, T0 + SECOND)), log.last("rows")) == (1, 1)
 
     def test_raw_alone_is_kept_when_shaping_failed(self, log: Log) -> None:
         position = log.append_raw("im07", samples(0), "ValueError: no", now=T0)
