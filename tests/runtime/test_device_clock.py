@@ -3,12 +3,10 @@
 import pyarrow as pa
 import pytest
 
-from isthmus.runtime.bad_tags import BadTags
 from isthmus.runtime.device_clock import DeviceClock
 from isthmus.testing.one_source import sample, samples
 
 HOUR = 3600.0
-BAD = 0x8034_0000
 
 
 def at(tag: str, device: float, received: float) -> pa.Table:
@@ -62,17 +60,3 @@ def test_time_of_a_tag_that_goes_back_is_a_jump_and_told_once(clock):
 def test_old_rows_of_a_table_are_no_jump(clock):
     clock.judge(at("a", HOUR, HOUR), live=False)
     assert clock.judge(at("a", 0, HOUR + 1), live=False) == "fine"
-
-
-def test_source_is_bad_when_all_of_its_tags_are():
-    tags = BadTags(["a", "b"])
-    seen = []
-    for tag, quality in (("a", BAD), ("a", 0), ("b", BAD), ("a", BAD), ("b", 0)):
-        tags.take(samples(sample(tag, 1, quality=quality)))
-        seen.append(tags.all_bad)
-    assert seen == [False, False, False, True, False]
-    assert tags.status == BAD
-
-
-def test_source_without_tags_is_never_bad():
-    assert not BadTags([]).all_bad

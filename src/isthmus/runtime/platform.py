@@ -104,7 +104,7 @@ class EmbeddedPlatform:
             "version": self.version,
             "troubles": dict(self._troubles),
             "sources": {
-                name: "connected" if event.well else event.what
+                name: (event.impaired or "connected") if event.connected else event.what
                 for name, event in self._source_events.items()
             },
             "systems": {name: event.what for name, event in self._system_events.items()},
@@ -285,7 +285,12 @@ class EmbeddedPlatform:
         log.info("%s%s", name, (event.detail or event.what).removeprefix(name))
         self.hub.publish(
             f"source:{event.name}",
-            {"what": event.what, "detail": event.detail, "connected": event.connected},
+            {
+                "what": event.what,
+                "detail": event.detail,
+                "connected": event.connected,
+                "impaired": event.impaired,
+            },
         )
         self._troubles.pop(f"disk of {event.name}", None)
         if event.what == "disk_full":  # lost machines are not ours, but this is

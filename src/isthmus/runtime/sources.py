@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 
@@ -17,14 +17,17 @@ from isthmus.flow.contract import Full, Log
 from isthmus.flow.failpoint import reach
 from isthmus.flow.parcel import Rows
 from isthmus.model.plant import Plant, Source
+from isthmus.runtime import impaired
+from isthmus.runtime import source_events as say
 from isthmus.runtime.backoff import Backoff
-from isthmus.runtime.bad_tags import BadTags
 from isthmus.runtime.calls import FaultError, bounded, noticed
 from isthmus.runtime.device_clock import DeviceClock
 from isthmus.runtime.filled import Filled
 from isthmus.runtime.heartbeat import Heartbeat
+from isthmus.runtime.impaired import Finding, Impaired
 from isthmus.runtime.intake import Intake, Taken
 from isthmus.runtime.pace import PARCEL_SAMPLES, Pace
+from isthmus.runtime.source_events import SourceEvent, What
 
 OPEN_SECONDS: Final = 60.0
 READ_SECONDS: Final = 60.0
@@ -35,37 +38,12 @@ FASTEST_POLL: Final = 0.02
 """A demonstration at high speed still leaves the device alone for a moment."""
 ROOM_SECONDS: Final = 1.0
 """Between two looks whether a full disk has room again."""
-LATE_INTERVALS: Final = 3.0
-LATE_SECONDS: Final = 2.0
-"""A poll that takes longer than both is slow: what came and went meanwhile nobody saw."""
 LIMITED_READ_SECONDS: Final = 600.0
 """One poll within a budget of requests may take that long; each request has its own timeout."""
 
-What = Literal[
-    "connected", "lost", "refused", "fault", "back", "missed", "disk_full", "room", "slow",
-    "in_time", "clock", "skew", "bad", "good", "shape_failed", "stopped",
-]  # fmt: skip
+__all__ = ["SourceEvent", "SourceRunner"]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class SourceEvent:
-    """Something about a source that a person may want to know."""
-
-    name: str
-    kind: str
-    what: What
-    detail: str
-    """What happened, why, and what to do next."""
-    at: Micros
-    connected: bool
-    """Whether values come after this."""
-
-    @property
-    def well(self) -> bool:
-        """Whether they come as the model says they should."""
-        return self.connected and self.what not in {"disk_full", "slow", "bad"}
 
 
 Factory = Callable[[], AnyConnector]
@@ -110,12 +88,7 @@ class SourceRunner:
         self._full_since: Micros = 0
         self._anew: _Anew | None = None
         """Why it must be opened anew: only so does every tag tell its present value again."""
-        self._slow = False
-        self._bad = False
-        """Said, and the gap that names it is open."""
-        self._bad_tags = BadTags(source.tags)
-        self._late = False
-        """The poll under way, or the last one, took too long."""
+        self._impaired = Impaired(source.tags, source.spec.interval)
         self._device_clock = DeviceClock()
         self._skewed = False
         self.clock_offset: float | None = None
@@ -154,8 +127,7 @@ class SourceRunner:
         connector = self._factory()
         connector.allowance = self._allowance  # a new connection is no new budget
         self._polled, self._anew, self._position = connector.polled, None, None
-        self._slow = self._bad = False
-        self._bad_tags.forget()
+        self._impaired.forget()
         self._device_clock.forget()
         self._intake.skew.forget()
         self._intake.skew.live = connector.told_at_once
@@ -205,7 +177,8 @@ class SourceRunner:
             await self._heard_now(connector, opened)
             if samples is not None and samples.num_rows:
                 await self._judge_clock(connector, batch, samples)
-                await self._judge_quality(samples)
+                if not self._device_clock.is_ahead:
+                    await self._tell(self._impaired.take(samples))
                 batch.append(samples)
                 self._position = connector.position()
             pace.read(samples)
@@ -242,11 +215,10 @@ class SourceRunner:
         if not (connector.polled and connector.told_at_once):
             return await read  # what a table or a folder tells late it tells all the same
         interval = self._in_wall_time(self.source.spec.interval)
-        self._late = False
-        limit = max(LATE_INTERVALS * interval, LATE_SECONDS)
-        samples = await noticed(read, limit, self._too_slow)
-        if self._slow and not self._late:
-            await self._in_time()
+        self._impaired.began_to_read()
+        limit = max(impaired.LATE_INTERVALS * interval, impaired.LATE_SECONDS)
+        samples = await noticed(read, limit, self._reads_slowly)
+        await self._tell(self._impaired.has_read())
         return samples
 
     async def _rest(self, connector: AnyConnector, seconds: float) -> None:
@@ -291,7 +263,9 @@ class SourceRunner:
         if skew.is_off is self._skewed or skew.offset is None:
             return
         self._skewed = skew.is_off
-        text = _RIGHT if not skew.is_off else _CORRECTED if skew.correction_counts else _OFF
+        text = (
+            say.RIGHT if not skew.is_off else say.CORRECTED if skew.correction_counts else say.OFF
+        )
         side = "ahead of" if skew.offset > 0 else "behind"
         self._say("skew", text.format(seconds=abs(skew.offset), side=side))
 
@@ -327,38 +301,20 @@ class SourceRunner:
             note, self._note = self._note, ""
             self._say(what, "; ".join([*told, *connector.attention(), *([note] if note else [])]))
 
-    async def _too_slow(self) -> None:
-        """What came and went during this poll nobody saw; what it brings is good."""
-        self._late = True
-        if self._slow or not self._connected:
-            return
-        self._slow = True
-        detail = (
-            f"one poll takes longer than {LATE_INTERVALS:g} times the `interval` of"
-            f" {self.source.spec.interval:g} s, what changed and changed back meanwhile was not"
-            " seen: a longer `interval` or fewer tags, or is the device or its network overloaded?"
-        )
-        await self._with_room(partial(self._intake.begins, "slow", detail, self._heard))
-        self._say("slow", detail)
+    async def _reads_slowly(self) -> None:
+        if self._connected:
+            await self._tell(self._impaired.waits_long())
 
-    async def _in_time(self) -> None:
-        self._slow = False
-        await self._with_room(partial(self._intake.ends, "slow", self.clock.now()))
-        self._say("in_time", "polls are as quick as the `interval` says again")
-
-    async def _judge_quality(self, samples: pa.Table) -> None:
-        """Rows say which field is unknown; here is named that none of them is known."""
-        self._bad_tags.take(samples)
-        if self._bad_tags.all_bad == self._bad or self._device_clock.is_ahead:
+    async def _tell(self, found: Finding | None) -> None:
+        """Something is wrong with what it answers, or not any more."""
+        if found is None:
             return
-        self._bad = self._bad_tags.all_bad
-        if self._bad:
-            detail = _BAD.format(tags=len(self.source.tags), status=self._bad_tags.status)
-            await self._with_room(partial(self._intake.begins, "bad", detail, self._heard))
-            self._say("bad", detail)
+        if found.begins:
+            write = partial(self._intake.begins, found.reason, found.detail, self._heard)
         else:
-            await self._with_room(partial(self._intake.ends, "bad", self._heard))
-            self._say("good", "values that can be trusted come again")
+            write = partial(self._intake.ends, found.reason, self.clock.now())
+        await self._with_room(write)
+        self._say(found.what, found.detail)
 
     async def _judge_clock(
         self, connector: AnyConnector, batch: list[pa.Table], samples: pa.Table
@@ -372,14 +328,14 @@ class SourceRunner:
                 return
             case "ahead":
                 await self._store(connector, batch)
-                await self._lost("clock", _AHEAD.format(minutes=clock.by / MINUTE))
+                await self._lost("clock", say.AHEAD.format(minutes=clock.by / MINUTE))
             case "right_again":
                 await self._store(connector, batch)
-                self._anew = _Anew("clock", _RIGHT_AGAIN, self._heard)
-                self._note = _RIGHT_AGAIN
+                self._anew = _Anew("clock", say.RIGHT_AGAIN, self._heard)
+                self._note = say.RIGHT_AGAIN
             case "back":
                 await self._store(connector, batch)
-                self._note = _BACK.format(minutes=clock.by / MINUTE)
+                self._note = say.BACK.format(minutes=clock.by / MINUTE)
                 await self._lost("clock", self._note)
                 # What it tells from now on holds from now on, not in the hour it has told before.
                 self._intake.opened(self._since or self._heard, self._heard)
@@ -413,12 +369,12 @@ class SourceRunner:
             # What could not be written for want of room is part of what we do not know.
             at = self._full_since or self._heard
             with suppress(Full):
-                lost = await asyncio.to_thread(self._intake.lost, "stopped", _STOPPED, at)
+                lost = await asyncio.to_thread(self._intake.lost, "stopped", say.STOPPED, at)
                 self._pass_on(lost.rows)
         if self._own_heartbeat:
             await self._heartbeat.close()
         self._connected = False
-        self._say("stopped", _STOPPED)
+        self._say("stopped", say.STOPPED)
 
     async def _with_room(self, write: Callable[[], T]) -> T:
         """Write in a thread; while the disk is full nothing is read, acknowledged or dropped."""
@@ -446,7 +402,7 @@ class SourceRunner:
         if self._since is not None:
             return False
         try:
-            await asyncio.to_thread(self._intake.begins, self._full_reason, _FULL, since)
+            await asyncio.to_thread(self._intake.begins, self._full_reason, say.FULL, since)
         except Full:
             return False
         return True
@@ -456,12 +412,12 @@ class SourceRunner:
         self._full_since = 0
         now, reason = self.clock.now(), self._full_reason
         if self._polled:
-            self._anew = _Anew(reason, _FULL, since)
+            self._anew = _Anew(reason, say.FULL, since)
         elif named:
             await asyncio.to_thread(self._intake.ends, reason, now)
         else:
-            await asyncio.to_thread(self._intake.interval, reason, _FULL, since, now)
-        self._say("room", "The disk has room again; intake goes on.")
+            await asyncio.to_thread(self._intake.interval, reason, say.FULL, since, now)
+        self._say("room", say.ROOM)
 
     @property
     def _full_reason(self) -> str:
@@ -496,7 +452,7 @@ class SourceRunner:
         self.on_event(
             SourceEvent(
                 self.source.name, self.source.spec.kind, what, detail, self.clock.now(),
-                self._connected,
+                self._connected, "disk_full" if self._full_since else self._impaired.now,
             )
         )  # fmt: skip
 
@@ -516,26 +472,3 @@ class _Anew:
     reason: str
     detail: str
     since: Micros
-
-
-_OFF = (
-    "the device's clock is {seconds:.0f} s {side} ours: its values are written at its time. Set it"
-    " right, or write `clock: corrected` (or `ours`) for this source."
-)
-_CORRECTED = "the device's clock is {seconds:.0f} s {side} ours; its times are corrected."
-_RIGHT = "the device's clock is right again"
-_FULL = "intake stood still because the disk was full"
-_STOPPED = "the platform was stopped"
-_AHEAD = (
-    "its clock is {minutes:.0f} min ahead of ours: what it tells is kept in quarantine and believed"
-    " by nobody. Set its clock, or ours if it is wrong"
-)
-_BAD = (
-    "it answers, but none of its {tags} tag(s) has a value that can be trusted (last status"
-    " 0x{status:08X}): was its program changed, or is what feeds it off?"
-)
-_RIGHT_AGAIN = "its clock is right again; what came meanwhile is in quarantine"
-_BACK = (
-    "its clock went back by {minutes:.0f} min: what it tells holds from its receipt on until its"
-    " times are later than those it told before; counters are believed again from then on"
-)
