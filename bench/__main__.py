@@ -12,8 +12,9 @@ from typing import Final
 
 HERE: Final = Path(__file__).parent
 BENCHES: Final = (
-    "model_check", "shape", "field", "field_opcua", "ingest", "facts", "oee_query", "shift_query",
-    "corrected_order", "start", "memory", "first_page", "wire_to_screen",
+    "model_check", "shape", "field", "field_mqtt", "field_memory", "field_opcua", "ingest",
+    "facts", "oee_query", "shift_query", "corrected_order", "start", "memory", "first_page",
+    "wire_to_screen",
 )  # fmt: skip
 """The last four run the reference company; `wire_to_screen` takes about five minutes."""
 

@@ -1,127 +1,96 @@
-"""What reading costs: OPC UA changes and Modbus registers per CPU second of our process.
+"""What reading OPC UA, Modbus and S7 costs, beside Node-RED and Telegraf at the same devices.
 
-`python -m bench field` prints the figures and writes bench/results/field.json. The devices
-run in a process of their own; only the connector's CPU time counts.
+`python -m bench field` prints the figures and writes bench/results/field.json. Every device runs
+in a process of its own and offers the same load to all of its readers, one after the other; what
+counts is the CPU time of the reading process. Node-RED is installed on first use (npm), Telegraf
+built where a Go toolchain is present. Both only count or discard what they read: nothing is stored.
 """
 
-import asyncio
-import multiprocessing
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from multiprocessing.connection import Connection
+from bench.devices import modbus, opcua, s7
+from bench.devices.process import device
+from bench.peers import node_red, reading, telegraf
+from bench.peers.comparison import Comparison, versions, with_telegraf
+from bench.result import save
 
-from asyncua import ua
-from bench.result import Figure, save
-
-from isthmus.base.clock import SystemClock
-from isthmus.field.connector import AnyConnector
-from isthmus.field.connectors.modbus import ModbusConnector, ModbusSource
-from isthmus.field.connectors.opcua import OpcuaConnector, OpcuaSource
-from isthmus.testing.modbus_server import ModbusServer
-from isthmus.testing.opcua_server import OpcuaServer
+from isthmus.field.connectors.modbus import ModbusSource
+from isthmus.field.connectors.opcua import OpcuaSource
+from isthmus.field.connectors.s7 import S7Source
 from isthmus.testing.tcp_proxy import LOOPBACK
 
-SECONDS = 8.0
-NODES = 1_000
+SECONDS = 5.0
+INTERVAL_MS = 100
+INTERVAL = INTERVAL_MS / 1000
+NODES = 2_000
+CHANGES_PER_NODE = 5
+"""A second: half as often as the server publishes, so that a queue of one loses none."""
 REGISTERS = 1_000
+PER_REQUEST = 125
+REALS = 1_000
 
 
-def opcua_tags() -> list[str]:
-    return [f"ns=2;s=T{number}" for number in range(NODES)]
+def compare_opcua() -> Comparison:
+    """node-opcua's server; all nodes change five times a second."""
+    tags = opcua.tags(NODES)
+    with opcua.server(NODES, CHANGES_PER_NODE) as server:
+        endpoint = f"opc.tcp://{LOOPBACK}:{server.port}"
+        spec = OpcuaSource(endpoint=endpoint, interval=INTERVAL, sampling=INTERVAL)
+        alone = reading.alone(spec, tags, SECONDS)
+        whole = reading.whole(spec, tags, SECONDS)
+        others = {
+            "Node-RED": node_red.measure(node_red.opcua(server.port, tags, INTERVAL_MS), SECONDS)
+        }
+        inputs = telegraf.opcua(server.port, tags, INTERVAL_MS)
+        others |= with_telegraf(
+            lambda: telegraf.measure(inputs, "opcua_listener", SECONDS, interval_ms=INTERVAL_MS)
+        )
+    return Comparison(f"OPC UA, {NODES:,} nodes", "changes", alone, whole, others)
 
 
-def serve_opcua(pipe: Connection) -> None:
-    """A thousand counters, each counting as fast as the server manages."""
-
-    async def count(device: OpcuaServer) -> None:
-        value = 0
-        while not pipe.poll():
-            value += 1
-            for tag in tags:
-                await device.set(tag, float(value))
-
-    tags = opcua_tags()
-    with OpcuaServer({tag: ua.Variant(0.0) for tag in tags}) as device:
-        pipe.send(device.port)
-        asyncio.run(count(device))
-
-
-def serve_modbus(pipe: Connection) -> None:
-    """A thousand registers that all change every 10 ms."""
-
-    async def count() -> None:
-        async with ModbusServer({"holding": dict.fromkeys(range(REGISTERS), 0)}) as device:
-            pipe.send(device.port)
-            value = 0
-            while not pipe.poll():
-                value = (value + 1) % 65_536
-                device.put("holding", 0, [value] * REGISTERS)
-                await asyncio.sleep(0.01)
-
-    asyncio.run(count())
-
-
-@contextmanager
-def device(serve: Callable[[Connection], None]) -> Iterator[int]:
-    """A device in another process; yields its port."""
-    spawn = multiprocessing.get_context("spawn")
-    ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=serve, args=(theirs,))
-    process.start()
-    try:
-        yield ours.recv()
-    finally:
-        ours.send("end")
-        process.join()
-
-
-async def measure(connector: AnyConnector) -> dict[str, float]:
-    """Read for SECONDS, tables and all."""
-    samples = reads = 0
-    try:
-        await connector.open()
-        await connector.read()
-        wall, cpu = time.perf_counter(), time.process_time()
-        while time.perf_counter() - wall < SECONDS:
-            table = await connector.read()
-            reads += 1
-            samples += table.num_rows if table is not None else 0
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    finally:
-        await connector.close()
-    return {"samples": samples, "reads": reads, "wall_s": round(wall, 2), "cpu_s": round(cpu, 2)}
-
-
-def opcua() -> dict[str, float]:
-    with device(serve_opcua) as port:
-        spec = OpcuaSource(endpoint=f"opc.tcp://{LOOPBACK}:{port}", interval=0.25, sampling=0.0)
-        result = asyncio.run(measure(OpcuaConnector("b", spec, opcua_tags(), SystemClock())))
-    return result | {"changes_per_cpu_second": round(result["samples"] / result["cpu_s"])}
-
-
-def modbus() -> dict[str, float]:
+def compare_modbus() -> Comparison:
+    """Everything changes between two polls; a register is a tag of ours, a part of their array."""
     tags = [f"holding:{number}" for number in range(REGISTERS)]
-    with device(serve_modbus) as port:
-        spec = ModbusSource(host=LOOPBACK, port=port)
-        result = asyncio.run(measure(ModbusConnector("b", spec, tags, SystemClock())))
-    registers = result["reads"] * REGISTERS
-    return result | {"registers_per_cpu_second": round(registers / result["cpu_s"])}
+    with device(modbus.serve, REGISTERS) as port:
+        spec = ModbusSource(host=LOOPBACK, port=port, interval=INTERVAL)
+        alone = reading.alone(spec, tags, SECONDS)
+        whole = reading.whole(spec, tags, SECONDS)
+        arrays = node_red.modbus(port, REGISTERS, PER_REQUEST, INTERVAL_MS)
+        single = node_red.one_message_each(arrays)
+        others = {
+            "Node-RED, arrays of 125": node_red.measure(arrays, SECONDS),
+            "Node-RED, a message each": node_red.measure(single, SECONDS),
+        }
+        inputs = telegraf.modbus(port, REGISTERS, PER_REQUEST)
+        others |= with_telegraf(
+            lambda: telegraf.measure(
+                inputs, "modbus", SECONDS, interval_ms=INTERVAL_MS, values=REGISTERS
+            )
+        )
+    return Comparison(f"Modbus, {REGISTERS:,} registers", "registers", alone, whole, others)
+
+
+def measure_s7() -> Comparison:
+    """python-snap7's server; nobody beside us here."""
+    tags = s7.tags(REALS)
+    with device(s7.serve, REALS) as port:
+        spec = S7Source(host=LOOPBACK, port=port, interval=INTERVAL)
+        alone = reading.alone(spec, tags, SECONDS)
+        whole = reading.whole(spec, tags, SECONDS)
+    return Comparison(f"S7, {REALS:,} REALs", "values", alone, whole)
 
 
 def main() -> None:
-    changes, registers = opcua(), modbus()
-    save(
-        "field",
-        "changes and registers read per CPU second of the connector",
-        [
-            Figure(f"OPC UA, {NODES:,} nodes", changes["changes_per_cpu_second"], "changes/s",
-                   better="higher"),
-            Figure(f"Modbus, {REGISTERS:,} registers", registers["registers_per_cpu_second"],
-                   "registers/s", better="higher"),
-        ],
-        {"opcua": changes, "modbus": registers},
-    )  # fmt: skip
+    found = {"opcua": compare_opcua(), "modbus": compare_modbus(), "s7": measure_s7()}
+    figures = [figure for one in found.values() for figure in one.figures()]
+    details = {name: one.as_dict() for name, one in found.items()}
+    loads = {
+        "opcua": f"node-opcua's server: {NODES} nodes (Double, Float, Int32, Boolean, String) that "
+        f"change {CHANGES_PER_NODE} times a second, published every {INTERVAL_MS} ms",
+        "modbus": f"asyncio server: {REGISTERS} registers, polled every {INTERVAL_MS} ms in reads "
+        f"of {PER_REQUEST}, all changed",
+        "s7": f"python-snap7's server: {REALS} REALs, polled every {INTERVAL_MS} ms, all changed",
+    }
+    what = "values read per CPU second of the reading process, beside Node-RED and Telegraf"
+    save("field", what, figures, {"loads": loads, "versions": versions(), **details})
 
 
 if __name__ == "__main__":
