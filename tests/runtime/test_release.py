@@ -151,6 +151,52 @@ def test_a_signal_that_stood_still_is_uncertain_in_its_late_row_too() -> None:
     assert row["_quality"] == 1
 
 
+NARROW = field("a", "part_count.good", "g", counter=Counter(bits=8))
+WIDE = field("a", "part_count.good", "g", counter=Counter(bits=16))
+
+
+def counted(*readings: int, wide: FieldMap = WIDE) -> dict[str, int]:
+    """Why readings stay of which those above 255 were refused, one per second."""
+    lived = Lived(NARROW)
+    for at, reading in enumerate(readings):
+        lived.hears(sample("g", reading, at))
+    found = lived.replayed(wide)
+    assert (found.rows, found.counts, found.replayed) == ([], [], [])
+    return {stays.because: number for stays, number in found.stays.items()}
+
+
+def test_parts_between_two_readings_that_were_believed_are_counted() -> None:
+    assert counted(200, 300, 310, 250) == {"unproven": 2}
+    lived = Lived(NARROW)
+    lived.hears(sample("g", 200, 0), sample("g", 300, 1), sample("g", 310, 2))
+    lived.mapping = Mapping.of(*plant(WIDE))
+    lived.hears(sample("g", 320, 3))
+    assert lived.replayed(WIDE).stays == {Stays("counted", "part_count.good"): 2}
+
+
+def test_parts_of_the_last_readings_are_counted_by_the_next_one() -> None:
+    assert counted(200, 300, 310) == {"not_yet": 2}
+
+
+def test_parts_before_the_first_reading_that_was_believed_are_not_proven_to_be_counted() -> None:
+    assert counted(300, 310, 20) == {"unproven": 2}
+
+
+def test_a_reading_that_is_still_impossible_is_still_refused() -> None:
+    assert counted(200, 70_000, 250) == {"refused": 1}
+
+
+def test_readings_that_were_not_asked_for_are_not_taken_as_believed() -> None:
+    lived = Lived(NARROW)
+    lived.hears(sample("g", 200, 0), sample("g", 300, 1), sample("g", 310, 2))
+    waiting, _ = grouped(lived.aside[:1])
+    [other] = grouped(lived.aside[1:])[0]
+    walk = Walk(Mapping.of(*plant(WIDE)), waiting, {other.key})
+    walk.take(lived.parcels[0])
+    assert not walk.over
+    assert walk.done().stays == {Stays("not_yet", "part_count.good"): 1}
+
+
 def test_what_an_expression_yielded_is_not_shaped_again() -> None:
     waiting, stays = grouped(
         PutAside(n, counted, replace(entry(), tag=tag))

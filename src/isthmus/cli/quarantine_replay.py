@@ -63,8 +63,12 @@ def told(found: Mapping[str, Any], *, done: bool) -> str:
 
 _WHY: Final = {
     "refused": "still refused: {detail}",
-    "counter": "readings of the counter `{detail}`: the next one that is believed counts what came"
-    " since the one before them, they would count twice",
+    "counted": "readings of the counter `{detail}`: the next one that was believed has counted"
+    " their parts, they would count twice",
+    "not_yet": "readings of the counter `{detail}`: the next one that is believed will count their"
+    " parts, they would count twice",
+    "unproven": "readings of the counter `{detail}`: it was reset in between, or none was believed"
+    " in the day before; parts that only they show may be in no row",
     "unmapped": "no field of the model takes `{detail}`",
     "overwritten": "another field of the block went bad afterwards, and its row says what"
     " `{detail}` was taken for then; a late row cannot take that back",

@@ -1,8 +1,8 @@
 """Samples that are in quarantine go through the present mapping and become late rows.
 
 Only fields that judge every sample by itself take part. A counter's reading counts what came since
-the reading before it, and the next one that was believed has counted that already: it stays where
-it is, or parts would count twice. For the same reason nothing is derived from released samples:
+the reading before it, and the next one that is believed counts that too: it stays where it is, or
+parts would count twice. For the same reason nothing is derived from released samples:
 expressions saw them when they came.
 
 What a row depends on besides its sample is seen again too: times after a reopening, and whether a
@@ -10,7 +10,7 @@ signal stood still. So `Walk` is shown all samples, not only those in quarantine
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -19,8 +19,10 @@ import pyarrow.compute as pc
 
 from isthmus.base.clock import HOUR, Micros
 from isthmus.field.carried import Carried, decode, encode
-from isthmus.field.columns import equals, single
-from isthmus.field.convert import converted, graded
+from isthmus.field.columns import below, equals, single, with_columns
+from isthmus.field.convert import BAD_GRADE, converted, graded
+from isthmus.field.enclosed import Parts, Shown, parts
+from isthmus.field.mapping import Kind
 from isthmus.field.mapping import Mapping as Wiring
 from isthmus.field.overwritten import Overwritten, Place
 from isthmus.field.quarantine import Raw, Why, quarantined, shown
@@ -45,7 +47,17 @@ class Waiting:
     """No field took it: the ledger counts it as quarantined, and any field may take it now."""
 
 
-Because = Literal["refused", "counter", "unmapped", "overwritten", "raw", "derived", "unclear"]
+Because = Literal[
+    "refused",
+    "counted",
+    "not_yet",
+    "unproven",
+    "unmapped",
+    "overwritten",
+    "raw",
+    "derived",
+    "unclear",
+]
 
 
 @dataclass(frozen=True)
@@ -80,9 +92,13 @@ class _Fate:
     """What becomes of one sample."""
 
     sample: Waiting
+    number: int
     taken: set[Place] = field(default_factory=set)
     refused: dict[Place, Quarantined] = field(default_factory=dict)
-    counters: list[Place] = field(default_factory=list)
+    counter: Place | None = None
+    """That would read it, if any."""
+    parts: Parts = "unproven"
+    """What became of those that it shows."""
     overwritten: list[Place] = field(default_factory=list)
 
     def may_feed(self, place: Place) -> bool:
@@ -96,8 +112,8 @@ class _Fate:
             return Stays("refused", f"{said.code}: {said.reason}")
         if self.overwritten:
             return Stays("overwritten", _named(self.overwritten[0]))
-        if self.counters:
-            return Stays("counter", _named(self.counters[0]))
+        if self.counter:
+            return Stays(self.parts, _named(self.counter))
         return Stays("unmapped", self.sample.key[0])
 
 
@@ -111,17 +127,30 @@ class _Part:
     """By position of the sample."""
 
 
+_OTHER: Final = -1
+
+
 class Walk:
     """Is shown the samples of one source in the order in which they came, then is `done`."""
 
-    def __init__(self, mapping: Wiring, waiting: Iterable[Waiting]) -> None:
+    def __init__(
+        self, mapping: Wiring, waiting: Iterable[Waiting], others: Collection[Key] = ()
+    ) -> None:
+        """`others` are in quarantine too, but not asked for."""
         self._mapping = mapping
+        self._others = frozenset(others)
         self._places: list[Place] = [(m.machine, m.block, m.field) for m in mapping.maps]
         self._awaited: dict[Key, list[Waiting]] = {}
         for one in waiting:
             self._awaited.setdefault(one.key, []).append(one)
         self._left = sum(map(len, self._awaited.values()))
-        self._tags = pa.array({key[0] for key in self._awaited}, pa.string())
+        tags = {key[0] for key in (*self._awaited, *self._others)}
+        self._tags = pa.array(tags, pa.string())
+        self._counters = pa.array(
+            [n for n, m in enumerate(mapping.maps) if m.type == "counter" and m.tag in tags],
+            pa.int32(),
+        )
+        self._readings: dict[Place, list[Shown]] = {}
         self._carried = Carried()
         self._overwritten = Overwritten(mapping)
         self._parts: list[_Part] = []
@@ -130,7 +159,9 @@ class Walk:
     @property
     def over(self) -> bool:
         """Whether later samples cannot change anything any more."""
-        return not self._left and not (self._parts and self._overwritten.watches)
+        rewritten = bool(self._parts) and self._overwritten.watches
+        pending = any(readings[-1].aside is not None for readings in self._readings.values())
+        return not (self._left or rewritten or pending)
 
     def reopened(self, unknown_since: Micros, opened: Micros) -> None:
         """The source was lost at `unknown_since` and opened again at `opened`."""
@@ -142,7 +173,7 @@ class Walk:
 
     def take(self, samples: pa.Table) -> None:
         """The next parcel (SAMPLES_SCHEMA)."""
-        met = self._met(samples)
+        met, others = self._met(samples)
         if self._mapping.watch:
             samples = watched(samples, self._mapping.watch, self._carried)
         _, batch = numbered(samples, self._mapping)
@@ -150,9 +181,11 @@ class Walk:
         if not entries.num_rows:
             return
         entries, pool = converted(entries, self._mapping)
+        entries = _counts_judged(entries, self._mapping)
         fine = entries.filter(equals(entries["why"], 0))
         fine = since_reopening(fine, self._mapping, self._carried)
         self._overwritten.see(fine)
+        self._read(fine, met, others)
         if met:
             self._note_refused(entries, samples, met)
             self._choose(fine, pool, met)
@@ -160,6 +193,10 @@ class Walk:
     def done(self) -> Released:
         """Rows of all that can be released exactly."""
         self._overwritten.finish()
+        for place, readings in self._readings.items():
+            for number, word in parts(readings).items():
+                if number >= 0 and self._fates[number].counter == place:
+                    self._fates[number].parts = word
         rows: list[Rows] = []
         for part in self._parts:
             left = self._without_overwritten(part)
@@ -174,20 +211,36 @@ class Walk:
 
     # One parcel -----------------------------------------------------------------------------------
 
-    def _met(self, samples: pa.Table) -> dict[int, _Fate]:
-        """By position: those samples that are in quarantine."""
+    def _met(self, samples: pa.Table) -> tuple[dict[int, _Fate], set[int]]:
+        """By position: samples in quarantine that were asked for, and others."""
         met: dict[int, _Fate] = {}
-        if not self._left:
-            return met
+        others: set[int] = set()
+        if not (self._left or self._others):
+            return met, others
         chosen = single(pc.is_in(samples["tag"], value_set=self._tags))
         positions = pc.indices_nonzero(chosen).to_pylist()
         for position, raw in zip(positions, _raws(samples.filter(chosen)), strict=True):
-            alike = self._awaited.get(_key(raw))
+            key = _key(raw)
+            alike = self._awaited.get(key)
             if alike:
-                met[position] = _Fate(alike.pop(0))
+                met[position] = _Fate(alike.pop(0), len(self._fates) + len(met))
                 self._left -= 1
+            elif key in self._others:
+                others.add(position)
         self._fates += met.values()
-        return met
+        return met, others
+
+    def _read(self, fine: pa.RecordBatch, met: Mapping[int, _Fate], others: set[int]) -> None:
+        """Readings of the counters whose tags are in quarantine."""
+        if not len(self._counters):
+            return
+        ours = fine.filter(pc.is_in(fine["field"], value_set=self._counters))
+        ours = ours.filter(below(ours["grade"], BAD_GRADE)).sort_by("sample")
+        columns = (ours[name].to_pylist() for name in ("sample", "field", "whole"))
+        for position, number, value in zip(*columns, strict=True):
+            fate = met.get(position)
+            aside = fate.number if fate is not None else _OTHER if position in others else None
+            self._readings.setdefault(self._places[number], []).append(Shown(value, aside))
 
     def _note_refused(
         self, entries: pa.RecordBatch, samples: pa.Table, met: Mapping[int, _Fate]
@@ -218,7 +271,7 @@ class Walk:
         if not fate.may_feed(place):
             return False
         if self._mapping.maps[number].type == "counter":
-            fate.counters.append(place)
+            fate.counter = place
             return False
         return True
 
@@ -271,6 +324,16 @@ class Walk:
         for place, mapped in zip(self._places, self._mapping.maps, strict=True):
             fed.setdefault(mapped.tag or "", set()).add(place)
         return fed
+
+
+def _counts_judged(entries: pa.RecordBatch, mapping: Wiring) -> pa.RecordBatch:
+    """As `counters` judges readings that no counter of that width can show."""
+    whole, size = entries["whole"], mapping.size.take(entries["field"])
+    counts = equals(mapping.kind.take(entries["field"]), Kind.COUNTER)
+    wrong = pc.or_kleene(pc.less(whole, 0), pc.greater_equal(whole, size))
+    impossible = pc.and_(pc.and_(counts, equals(entries["why"], 0)), pc.coalesce(wrong, False))
+    why = pc.if_else(impossible, pa.scalar(Why.NOT_A_COUNT, pa.uint8()), entries["why"])
+    return with_columns(entries, why=why)
 
 
 def _raws(samples: pa.Table) -> Iterator[Raw]:

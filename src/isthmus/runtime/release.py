@@ -72,11 +72,16 @@ def plan(
     with log.view() as view:
         entries = view.put_aside(source.name, start, end)
     waiting, stays = grouped(entries)
-    walk = Walk(Wiring.of(source, plant), waiting)
+    released = Released()
     if waiting:
-        _show(walk, log, source.name, min(one.key[2] for one in waiting))
-    released = walk.done()
-    stays.update(released.stays)
+        first = min(one.key[2] for one in waiting)
+        with log.view() as view:
+            around = view.put_aside(source.name, first - WARM_UP, 2**62)
+        others = {_key(one) for one in around if not start <= one.what.received_time < end}
+        walk = Walk(Wiring.of(source, plant), waiting, others)
+        _show(walk, log, source.name, first)
+        released = walk.done()
+        stays.update(released.stays)
     return QuarantineReplay(source.name, released.samples + stays.total(), released, stays)
 
 
@@ -102,7 +107,7 @@ def grouped(entries: Iterable[PutAside]) -> tuple[list[Waiting], Counter[Stays]]
         if what.tag.startswith("="):
             stays[Stays("derived", f"{what.block}.{what.field}")] += 1
             continue
-        key = (what.tag, what.device_time, what.received_time, what.value[:SHOWN])
+        key = _key(one)
         place = (what.machine, what.block, what.field)
         alike.setdefault(key, {}).setdefault(place, []).append(one)
     waiting = []
@@ -116,6 +121,11 @@ def grouped(entries: Iterable[PutAside]) -> tuple[list[Waiting], Counter[Stays]]
             entered = {place: one.id for place, one in mine.items()}
             waiting.append(Waiting(key, entered, lost=True in counted))
     return waiting, stays
+
+
+def _key(one: PutAside) -> Key:
+    what = one.what
+    return what.tag, what.device_time, what.received_time, what.value[:SHOWN]
 
 
 def _show(walk: Walk, log: LogReader, source: str, first: Micros) -> None:
