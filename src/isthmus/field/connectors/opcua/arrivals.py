@@ -45,12 +45,12 @@ class NodeItem:
     """One monitored node and who reads it."""
 
     node: NodeAddress
+    asked: ua.NodeId
+    """The node as the server knows it."""
     readers: list[Reader]
     last_time: Micros
     id: int = 0
     """What the server calls the item."""
-    asked: ua.NodeId | None = None
-    """The node as the server knows it, once it has granted the item."""
 
 
 Item = NodeItem | EventItem
@@ -132,20 +132,20 @@ class Arrivals:
         else:
             self.gone.discard(single.handle)
         for reader in item.readers:
-            converted = await self.converted(data, reader)
+            converted = await self.converted(data, reader, item.asked)
             if reader.reading.path and reader.last == converted:
                 continue
             if reader.reading.path:
                 reader.last = converted
             self.samples.add(reader.tag, at, received, *converted)
 
-    async def converted(self, data: ua.DataValue, reader: Reader) -> Converted:
+    async def converted(self, data: ua.DataValue, reader: Reader, node: ua.NodeId) -> Converted:
         """Structures are learnt when the first of them comes."""
         while True:
             try:
                 return convert(data, reader.reading.path, reader.names, self.structures.decode)
             except UnknownTypeError as unknown:
-                await self.structures.learn(unknown.encoding)
+                await self.structures.learn(unknown.encoding, node)
 
     # Events ------------------------------------------------------------------------------------
 

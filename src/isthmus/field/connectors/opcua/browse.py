@@ -51,7 +51,10 @@ async def _pages(
     yield result.References
     while result.ContinuationPoint:
         (result,) = await session.browse_next(
-            ua.BrowseNextParameters(ContinuationPoints=[result.ContinuationPoint])
+            ua.BrowseNextParameters(
+                ReleaseContinuationPoints=False,  # the driver's default ends the browsing here
+                ContinuationPoints=[result.ContinuationPoint],
+            )
         )
         result.StatusCode.check()
         yield result.References

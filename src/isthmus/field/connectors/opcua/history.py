@@ -65,7 +65,7 @@ class History:
         items = [
             (item.asked, item)
             for item in self.arrivals.items
-            if isinstance(item, NodeItem) and item.readers and item.asked is not None
+            if isinstance(item, NodeItem) and item.readers
         ]
         if not items:
             return []
@@ -108,7 +108,7 @@ class History:
             if at >= end:
                 continue
             for reader in item.readers:
-                converted = await self.arrivals.converted(data, reader)
+                converted = await self.arrivals.converted(data, reader, item.asked)
                 if reader.reading.path and last.get(reader.tag) == converted:
                     continue
                 last[reader.tag] = converted

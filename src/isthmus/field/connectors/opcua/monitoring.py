@@ -136,7 +136,10 @@ class Monitoring:
             readers = await self._readers(pending)
             again: dict[str, tuple[Reading, ...]] = {}
             for chunk in _chunks(list(readers), self._per_call):
-                items = [NodeItem(node, readers[node], self.clock.now()) for node in chunk]
+                items = [
+                    NodeItem(node, self._node(node), readers[node], self.clock.now())
+                    for node in chunk
+                ]
                 for item, status in zip(items, await self._create(items), strict=True):
                     for tag in [reader.tag for reader in readers[item.node]]:
                         if status == 0:
@@ -162,7 +165,7 @@ class Monitoring:
         requests = [
             self._request(
                 self.arrivals.add(item),
-                ua.ReadValueId(NodeId=self._node(item.node), AttributeId=AttributeIds.Value),
+                ua.ReadValueId(NodeId=item.asked, AttributeId=AttributeIds.Value),
             )
             for item in items
         ]
@@ -170,7 +173,6 @@ class Monitoring:
         for item, result in zip(items, results, strict=True):
             if result.StatusCode.is_good():
                 item.id = result.MonitoredItemId
-                item.asked = self._node(item.node)
                 sampling = result.RevisedSamplingInterval / 1000
                 self.granted.note(sampling, result.RevisedQueueSize, self.spec)
             else:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
@@ -10,11 +10,13 @@ from urllib.parse import urlsplit
 
 from asyncua import ua
 from asyncua.client.client import Client
+from asyncua.crypto.security_policies import SecurityPolicyNone
 from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 from cryptography.exceptions import InvalidSignature
 
 from isthmus.field.connector import Refused, Unreachable
+from isthmus.field.connectors.opcua import certificates
 from isthmus.field.connectors.opcua.security import Offered, offered, secure, sign_in
 from isthmus.field.connectors.opcua.spec import OpcuaSource
 
@@ -84,8 +86,28 @@ async def ways_in(name: str, spec: OpcuaSource, endpoint: str) -> list[Offered]:
         return await offered(client)
 
 
+class _Client(Client):
+    """The driver's, also for servers that show their certificate in their endpoints only."""
+
+    async def create_session(self) -> ua.CreateSessionResult:
+        result = await super().create_session()
+        if self._username and self.security_policy.peer_certificate is None:
+            self.security_policy.peer_certificate = self._shown(result.ServerEndpoints or ())
+        return result
+
+    def _shown(self, endpoints: Iterable[ua.EndpointDescription]) -> bytes | None:
+        """For which a password is encrypted, where the channel is not."""
+        policy = self.server_policy(ua.UserTokenType.UserName).SecurityPolicyUri
+        for shown in endpoints:
+            if shown.SecurityPolicyUri == policy and shown.ServerCertificate:
+                return certificates.der(next(certificates.chain(shown.ServerCertificate)))
+        if policy != SecurityPolicyNone.URI:
+            raise UaError("it wants the password encrypted and shows no certificate for that")
+        return None
+
+
 def _client(name: str, spec: OpcuaSource, endpoint: str) -> Client:
-    client = Client(_url(endpoint), spec.timeout, watchdog_intervall=spec.timeout / 2)
+    client = _Client(_url(endpoint), spec.timeout, watchdog_intervall=spec.timeout / 2)
     client.name = client.description = f"Isthmus {name}"
     client.session_timeout = int(SESSION_OUTLIVES_TIMEOUT * spec.timeout * 1000)
     return client

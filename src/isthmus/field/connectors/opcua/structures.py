@@ -136,10 +136,11 @@ class Structures:
         except (NotEnoughData, ValueError, LookupError) as error:
             raise NoValueError(StatusCodes.BadDecodingError) from error
 
-    async def learn(self, encoding: ua.NodeId) -> None:
-        """Ask the server what a structure is made of."""
+    async def learn(self, encoding: ua.NodeId, variable: ua.NodeId) -> None:
+        """Ask the server what a structure is made of that came as the variable's value."""
         try:
             types = await _targets(self._session, encoding, ObjectIds.HasEncoding, backwards=True)
+            types = types or await self._type_of(variable, encoding)
             layout = await self._layout(types[0], 0) if types else None
         except (UaStatusCodeError, _UnreadableError):
             layout = None
@@ -150,9 +151,20 @@ class Structures:
         own = await _strings(self._session, node)
         if own:
             return own
-        (kind,) = await self._session.read_attributes([node], AttributeIds.DataType)
-        data_type = kind.Value.Value if kind.Value is not None else None
+        data_type = await self._data_type(node)
         return await self._enumeration(data_type) if data_type is not None else {}
+
+    async def _type_of(self, variable: ua.NodeId, encoding: ua.NodeId) -> list[ua.NodeId]:
+        """Where a server has no node for the encoding, the variable's own type may name it."""
+        data_type = await self._data_type(variable)
+        definition = await self._definition(data_type) if data_type is not None else None
+        if not isinstance(definition, ua.StructureDefinition) or data_type is None:
+            return []
+        return [data_type] if definition.DefaultEncodingId == encoding else []
+
+    async def _data_type(self, variable: ua.NodeId) -> ua.NodeId | None:
+        (kind,) = await self._session.read_attributes([variable], AttributeIds.DataType)
+        return kind.Value.Value if kind.Value is not None else None
 
     async def _layout(self, data_type: ua.NodeId, depth: int) -> Layout:
         definition = await self._definition(data_type)
