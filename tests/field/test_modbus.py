@@ -5,7 +5,7 @@ import math
 import struct
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
@@ -19,8 +19,9 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from isthmus.base.clock import SystemClock
 from isthmus.field.connector import Connector, Refused, Unreachable
 from isthmus.field.connectors.modbus import ModbusConnector, ModbusSource
+from isthmus.field.connectors.modbus.columns import columns
 from isthmus.field.connectors.modbus.groups import Group, groups, split
-from isthmus.field.connectors.modbus.spec import Register
+from isthmus.field.connectors.modbus.spec import WORDS, Register
 from isthmus.field.connectors.modbus.values import (
     BAD_DECODING,
     BAD_DEVICE_FAILURE,
@@ -181,7 +182,7 @@ TAGS = st.one_of(
 )
 
 
-def registers_of(tags: set[str]) -> dict[str, Register]:
+def registers_of(tags: Iterable[str]) -> dict[str, Register]:
     return {tag: ModbusSource.parse_tag(tag) for tag in tags}
 
 
@@ -434,3 +435,53 @@ async def test_pymodbus_own_server_is_read(unused_tcp_port: int) -> None:
         "holding:12:int64": (-5.0, GOOD),
         "holding:16": (None, BAD_NODE_UNKNOWN),
     }
+
+
+# Columns -----------------------------------------------------------------------------------------
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> tuple[list[str], list[int]]:
+    kinds = st.sampled_from(["int16", "uint16", "int32", "uint32", "float32", "float64"])
+    tags, at = [], 0
+    for kind in draw(st.lists(kinds, min_size=1, max_size=12)):
+        at += draw(st.integers(0, 3))
+        tags.append(f"holding:{at}:{kind}")
+        at += WORDS[kind]
+    return tags, draw(st.lists(st.integers(0, 65_535), min_size=at, max_size=at))
+
+
+@given(answers())
+def test_numbers_decoded_together_are_those_decoded_one_by_one(
+    answer: tuple[list[str], list[int]],
+) -> None:
+    tags, contents = answer
+    spec = source(502)
+    (group,) = groups(registers_of(tags), 125, 8)
+    together = columns(group, spec)
+    assert together is not None
+    contents = contents[group.start : group.start + group.count]
+    raw = together.raw(contents)
+    one_by_one = [
+        convert(spec.parse_tag(tag), registers, spec)[0]
+        for tag, registers in zip(together.tags, raw, strict=True)
+    ]
+    assert repr(together.numbers(contents)) == repr(one_by_one)
+
+
+@pytest.mark.parametrize(
+    ("tags", "keys"),
+    [
+        (["holding:0", "holding:1:string[4]"], {}),
+        (["holding:0.3", "holding:1"], {}),
+        (["holding:0:uint64"], {}),
+        (["holding:0:uint32:little"], {}),
+        (["holding:0:float32"], {"word_order": "little"}),
+        (["holding:0"], {"byte_order": "little"}),
+        (["holding:0", "holding:0:int16"], {}),
+        (["coil:0", "coil:1"], {}),
+    ],
+)
+def test_what_is_not_plain_is_decoded_one_by_one(tags: list[str], keys: dict[str, Any]) -> None:
+    (group,) = groups(registers_of(tags), 125, 8)
+    assert columns(group, source(502, **keys)) is None

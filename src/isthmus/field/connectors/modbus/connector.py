@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from isthmus.base.clock import Clock, Micros
 from isthmus.field.connector import Connector, Refused
+from isthmus.field.connectors.modbus.columns import Columns, columns
 from isthmus.field.connectors.modbus.groups import Group, groups, split
 from isthmus.field.connectors.modbus.spec import ModbusSource
 from isthmus.field.connectors.modbus.units import Units
@@ -20,7 +21,7 @@ from isthmus.field.connectors.modbus.values import (
     raw_value,
 )
 from isthmus.field.samples import Samples
-from isthmus.flow.parcel import BAD_COMMUNICATION
+from isthmus.flow.parcel import BAD_COMMUNICATION, GOOD
 
 if TYPE_CHECKING:
     from isthmus.field.connectors.modbus.link import Link
@@ -37,6 +38,7 @@ class _Polled:
     """A group, and what it answered last: its contents, or the quality that says why not."""
 
     group: Group
+    columns: Columns | None
     answer: Sequence[int] | int | None = None
 
 
@@ -90,7 +92,7 @@ class ModbusConnector(Connector[ModbusSource]):
             raise Refused(f"source `{self.name}`: {error}; see `max_registers`") from error
         plan: dict[int, list[_Polled]] = {}
         for group in found:
-            plan.setdefault(group.unit, []).append(_Polled(group))
+            plan.setdefault(group.unit, []).append(_polled(group, spec))
         if self.spec.framing == "rtu" and 0 in plan:
             raise Refused(f"source `{self.name}`: unit 0 speaks to all on a serial line; use 1–247")
         return plan
@@ -151,8 +153,8 @@ class ModbusConnector(Connector[ModbusSource]):
     async def _poll_halves(self, link: "Link", polled: _Polled) -> list[_Polled]:
         left, right = split(polled.group)
         return [
-            *await self._poll(link, _Polled(left)),
-            *await self._poll(link, _Polled(right)),
+            *await self._poll(link, _polled(left, self.spec)),
+            *await self._poll(link, _polled(right, self.spec)),
         ]
 
     def _take(self, polled: _Polled, answer: Sequence[int] | int, received: Micros) -> None:
@@ -160,6 +162,9 @@ class ModbusConnector(Connector[ModbusSource]):
         if answer == polled.answer:
             return
         polled.answer = answer
+        if polled.columns is not None and not isinstance(answer, int):
+            self._take_columns(polled.columns, answer, received)
+            return
         for tag, register in polled.group.members:
             if isinstance(answer, int):
                 if self._last.get(tag) != answer:
@@ -173,6 +178,16 @@ class ModbusConnector(Connector[ModbusSource]):
                 self._last[tag] = raw
                 self._samples.add(tag, received, received, *convert(register, raw, self.spec))
 
+    def _take_columns(self, alike: Columns, answer: Sequence[int], received: Micros) -> None:
+        raw, tags, numbers = alike.raw(answer), alike.tags, alike.numbers(answer)
+        before = map(self._last.get, tags)
+        changed = [at for at, (new, old) in enumerate(zip(raw, before, strict=True)) if new != old]
+        if len(changed) < len(tags):
+            tags = tuple(tags[at] for at in changed)
+            raw, numbers = [raw[at] for at in changed], [numbers[at] for at in changed]
+        self._last.update(zip(tags, raw, strict=True))
+        self._samples.extend(tags, [received] * len(tags), received, numbers, GOOD)
+
 
 class _SilentError(Exception):
     """A unit did not answer; `quality` is what its tags have now."""
@@ -183,6 +198,10 @@ class _SilentError(Exception):
         self.why = why
         self.nothing_came = nothing_came
         """Else a gateway said so, or the line is noisy: then the link itself is alive."""
+
+
+def _polled(group: Group, spec: ModbusSource) -> _Polled:
+    return _Polled(group, columns(group, spec))
 
 
 def _is_alone(polled: _Polled) -> bool:
