@@ -85,7 +85,7 @@ class Hall:
 
     def gaps(self, reason: str = "") -> list[SourceGap]:
         """As the gap view shows them, the earliest first."""
-        found = gaps_in(self.platform.lake.query, {SOURCE}, 0, self.now + HOUR)
+        found = gaps_in(self.platform.lake.query, {SOURCE}, 0, self.now + 2 * HOUR)
         return sorted(
             (gap for gap in found if reason in {"", gap.reason}), key=lambda gap: gap.start
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from isthmus.base.clock import HOUR
+from isthmus.base.clock import HOUR, SystemClock
 from isthmus.runtime.backoff import Backoff
 from isthmus.testing.modbus_server import ModbusServer, Request
 from isthmus.testing.tcp_proxy import LOOPBACK, TcpProxy
@@ -92,6 +92,30 @@ async def test_server_slower_than_its_timeout_is_lost_not_waited_for(tmp_path, d
         await plant.shows_unknown("lost")
         await cable.heal()
         await plant.back()
+
+
+async def test_our_own_clock_that_is_set_back_hides_no_later_state(tmp_path, device):
+    clock = Settable()
+    async with connected(tmp_path, device.port, clock=clock) as plant:
+        clock.offset = -HOUR
+        device.put("holding", STATE, [7])
+        await plant.until(lambda: "clock" in plant.told, 3.0)
+        await plant.back("aborted")
+        assert plant.states()[-1] == "aborted"
+        (gap,) = plant.gaps("clock")
+        assert "went back by 60 min" in gap.detail
+        device.put("holding", STATE, [3])
+        await plant.back("execute")
+        assert plant.nothing_unaccounted()
+
+
+class Settable(SystemClock):
+    """This computer's clock, which somebody sets."""
+
+    offset = 0
+
+    def now(self) -> int:
+        return super().now() + self.offset
 
 
 async def test_fifty_reconnects_never_hold_a_second_connection(tmp_path, device):

@@ -33,3 +33,8 @@ def test_a_lost_source_is_told_as_offline():
 def test_a_row_that_says_nothing_of_the_state_tells_nothing():
     assert dict(states([rows(("a", 9_000, None, 0))], CATEGORIES)) == {}
     assert dict(states([rows(("a", 9_000, "execute", 0), name="other")], CATEGORIES)) == {}
+
+
+def test_of_two_states_at_one_time_the_later_word_holds():
+    told = dict(states([rows(("a", 9_000, "aborted", 0), ("a", 9_000, "execute", 0))], CATEGORIES))
+    assert told["a"]["state"] == "execute"

@@ -25,12 +25,13 @@ def states(
 ) -> Iterator[tuple[str, Fields]]:
     """(machine, fields for its live topic): the newest state of each machine in these rows."""
     newest: dict[str, tuple[int, int, str | None]] = {}
-    for number, one in enumerate(rows):
-        if one.name == "machine_state":
-            for machine, time, state in _entries(one.table):
-                newest[machine] = max(
-                    newest.get(machine, (0, 0, None)), (time, number, state), key=lambda e: e[:2]
-                )
+    entries = (
+        entry for one in rows if one.name == "machine_state" for entry in _entries(one.table)
+    )
+    for number, (machine, time, state) in enumerate(entries):  # of one time, the later word holds
+        newest[machine] = max(
+            newest.get(machine, (0, 0, None)), (time, number, state), key=lambda e: e[:2]
+        )
     for machine, (time, _, state) in newest.items():
         kind = _KIND[categories.get(state) if state else None]
         yield machine, {"state": state or kind, "kind": kind, "since": time // 1000}
