@@ -10,6 +10,7 @@ import pytest
 
 from isthmus.base.clock import HOUR, MINUTE, SECOND, Micros, iso, to_datetime
 from isthmus.flow.parcel import SAMPLES_SCHEMA, Count, Quarantined, Shaped
+from isthmus.runtime.source_events import SourceEvent
 from isthmus.web.pages.complete import heard_fields
 
 from .conftest import LINE, NOW, STATE, Door, Works, door, rows, state
@@ -185,3 +186,18 @@ async def test_quarantine_is_listed_by_the_api(counted: Door) -> None:
     assert (one["code"], one["value"], one["machine"]) == ("Q010", "9999", f"{LINE}/im-01")
     assert none == []
     assert gap["end"] is None
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "disk full"), ("de", "Datenträger voll")])
+async def test_what_is_wrong_with_a_source_that_answers_is_said(
+    counted: Door, monkeypatch: pytest.MonkeyPatch, language: str, said: str
+) -> None:
+    event = SourceEvent(
+        "im-01", "opcua", "disk_full", "6 MB are free", NOW, connected=True, impaired="disk_full"
+    )
+    monkeypatch.setattr(counted.works, "source_states", lambda: {"im-01": event})
+    async with counted.client("viewer", language=language) as client:
+        for page in (f"/complete/{LINE}", f"/machine/{LINE}/im-01"):
+            text = await get(client, page)
+            assert said in text_of(text)
+            assert "6 MB are free" in text

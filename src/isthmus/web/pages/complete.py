@@ -57,6 +57,8 @@ class SourceRow:
     gaps: Sequence[SourceGap]
     heard: Micros | None
     connected: bool | None
+    impaired: str
+    """What is not as it should be although it answers: `disk_full`, `bad`, `slow`; or empty."""
     detail: str
     clock_off: float | None
     """Seconds its device's clock is ahead of ours, where that is more than tolerated."""
@@ -185,6 +187,7 @@ def _row(platform: Platform, name: str, found: Completeness, step: Micros) -> So
         gaps=[gap for gap in found.gaps if gap.source == name],
         heard=None,
         connected=said.connected if said else None,
+        impaired=said.impaired if said else "",
         detail=said.detail if said else "",
         clock_off=_clock_off(platform, name),
     )
