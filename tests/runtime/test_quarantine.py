@@ -327,6 +327,40 @@ def test_a_log_in_use_is_not_written_by_a_second_one(works: Works) -> None:
     assert "another Isthmus writes this log" in done.output
 
 
+def fail(works: Works, *told: tuple[str, float, float]) -> None:
+    """What `Intake` does where `shape` fails."""
+    with works.log() as log:
+        log.append_raw("press", samples(*told), "ValueError: a fault of ours", now=T0 + 2 * HOUR)
+
+
+def test_samples_that_were_kept_raw_alone_are_shaped(works: Works) -> None:
+    works.hear((GOOD, 100, 0), (STATE, 1, 0))
+    fail(
+        works, (STATE, 2, 10), (GOOD, 110, 10), (GOOD, 120, 20), (TEMP, 999, 20), ("coil:7", 1, 20)
+    )
+    works.hear((GOOD, 130, 30), (STATE, 1, 30))
+    assert [problem.code for problem in works.problems()] == ["L004"]
+    assert "5 samples of `press` are kept raw alone" in isthmus("list").output
+    said = replayed("--yes")
+    assert "3 became rows: machine_state 1, part_count 2" in said
+    assert works.problems() == []
+    assert works.rows("machine_state", "state")[1] == (10, "stopped")
+    assert works.rows("part_count", "good") == [(0, 0), (10, 0), (20, 0), (30, 30)]
+    after = {"received": 9, "shaped": 7, "stored": 7, "quarantined": 1, "unmapped": 1}
+    assert works.counts() == after
+    replayed("--yes")
+    assert works.counts() == after
+
+
+def test_where_order_matters_what_was_raw_alone_stays_so(works: Works) -> None:
+    mode = "{1: execute, 2: stopped}}\n  machine_state.mode: {tag: coil:1, codes: {0: production}"
+    works.say({**WRONG, "CODES": mode})
+    works.hear((STATE, 1, 0))
+    fail(works, (STATE, 2, 10))
+    assert "1: kept raw alone; what this source tells follows" in replayed("--yes")
+    assert works.counts() == {"received": 1, "shaped": 1, "stored": 1}
+
+
 async def test_the_running_platform_does_it_while_intake_goes_on(works: Works) -> None:
     async with ModbusServer({"holding": {0: 7, 1: 0, 2: 100}}) as device:
         (works.settings.data / "model.json").unlink()

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from csv import DictWriter
 from enum import StrEnum
@@ -63,6 +64,8 @@ def list_(  # noqa: PLR0917 - options of a command line
     _print(lines, form, _nothing(source, code, since))
     if len(groups) > limit:
         typer.echo(f"{len(groups) - limit} more groups (--limit)", err=True)
+    for said in _raw_alone(plant, source):
+        typer.echo(said, err=True)
 
 
 @quarantine.command("show")
@@ -168,6 +171,20 @@ def _logs(plant: Plant) -> Iterator[tuple[str, LogReader]]:
 def _groups(log: LogReader, start: int) -> list[QuarantineGroup]:
     with log.view() as view:
         return view.quarantine_groups(start)
+
+
+def _raw_alone(plant: Plant, source: str) -> Iterator[str]:
+    """Not refused, but not shaped either."""
+    waiting: Counter[str] = Counter()
+    for _, log in _logs(plant):
+        for one in log.failures():
+            waiting[one.source] += one.samples
+    for name, samples in sorted(waiting.items()):
+        if source in ("", name):
+            yield (
+                f"{samples} samples of `{name}` are kept raw alone, because shaping them failed;"
+                f" once the cause is mended: `isthmus quarantine replay --source {name}`"
+            )
 
 
 def _entries(log: LogReader, start: int) -> list[Quarantined]:

@@ -47,14 +47,14 @@ def done(asked: Asked) -> Mapping[str, Any]:
 
 def told(found: Mapping[str, Any], *, done: bool) -> str:
     """The answer as people read it."""
-    lines = [f"{found['samples']} samples of `{found['source']}` were in quarantine"]
+    lines = [f"{found['samples']} samples of `{found['source']}` were put aside"]
     if not found["samples"]:
-        return f"Nothing of `{found['source']}` is in quarantine in this time."
+        return f"Nothing of `{found['source']}` was put aside in this time."
     rows = ", ".join(f"{block} {count}" for block, count in found["rows"].items())
     became = "became rows" if done else "would become rows"
     lines.append(f"  {found['released']} {became}{f': {rows}' if rows else ''}")
     staying = found["samples"] - found["released"]
-    lines.append(f"  {staying} {'stay' if done else 'would stay'} in quarantine")
+    lines.append(f"  {staying} {'stay' if done else 'would stay'} there")
     lines += [f"    {one['samples']}: {_why(one)}" for one in found["stays"]]
     if done:
         lines.append("Facts of the hours they belong to are computed anew.")
@@ -74,6 +74,9 @@ _WHY: Final = {
     " `{detail}` was taken for then; a late row cannot take that back",
     "raw": "their raw samples are not kept any more (`keep` of the site), or nobody told them",
     "derived": "`{detail}` follows from other signals by an expression, at the time they come",
+    "in_order": "kept raw alone; what this source tells follows from several signals in the order"
+    " they came (rules, expressions, states beside other fields), which is over",
+    "fails": "kept raw alone; shaping them fails still: {detail}",
     "unclear": "noted by an earlier version, which did not say how the ledger counts them",
 }
 

@@ -68,7 +68,7 @@ def _raw(lake: Lake) -> list[Problem]:
             f"sources.{failure.source}",
             f"{failure.samples} samples are kept as RAW alone (parcel {failure.raw}): shaping"
             f" failed with {failure.failure}",
-            hint="once the cause is mended, replay them",
+            hint=f"once the cause is mended: `isthmus quarantine replay --source {failure.source}`",
             severity="warning",
         )
         for failure in lake.failures()

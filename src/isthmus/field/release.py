@@ -57,6 +57,8 @@ Because = Literal[
     "raw",
     "derived",
     "unclear",
+    "in_order",
+    "fails",
 ]
 
 

@@ -50,7 +50,9 @@ class Release:
     uncounted: Sequence[int] = ()
     """Entries that stay, though another field took their sample meanwhile."""
     quarantined: Sequence[Quarantined] = ()
-    """New entries: fields that refused a sample which another one took."""
+    """New entries: fields that refuse what another one takes, or what was RAW alone."""
+    failures: Sequence[int] = ()
+    """RAW that was kept alone and is shaped now."""
 
 
 class OvertakenError(Exception):

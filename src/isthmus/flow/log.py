@@ -151,7 +151,10 @@ class SqliteLog(LogReader):
                 "UPDATE quarantine SET replayed = ? WHERE id = ? AND replayed IS NULL",
                 [(now, one) for one in release.replayed],
             ).rowcount
-            if release.replayed and left != len(release.replayed):
+            shaped = db.executemany(
+                "DELETE FROM failure WHERE raw = ?", [(one,) for one in release.failures]
+            ).rowcount
+            if max(left, 0) + max(shaped, 0) != len(release.replayed) + len(release.failures):
                 raise OvertakenError(
                     "what was to be replayed has changed meanwhile, nothing was done: try again"
                 )

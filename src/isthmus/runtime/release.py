@@ -4,7 +4,7 @@ The state that `shape` carries is neither read nor changed, so intake goes on me
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from isthmus.flow.contract import Log, Release
 from isthmus.flow.log_reader import LogReader, PutAside
 from isthmus.flow.parcel import Parcel
 from isthmus.model.plant import Plant, Source
+from isthmus.runtime.failed import shape_failed, together
 from isthmus.runtime.replay import reopenings
 
 WARM_UP: Final = DAY
@@ -31,10 +32,12 @@ class QuarantineReplay:
 
     source: str
     samples: int
-    """In quarantine before."""
+    """In quarantine, or kept raw alone, before."""
     released: Released
     stays: Mapping[Stays, int]
     """Why → how many samples."""
+    raws: Sequence[int] = ()
+    """RAW parcels that were kept alone and are shaped now."""
 
     def as_dict(self) -> dict[str, Any]:
         rows: Counter[str] = Counter()
@@ -82,17 +85,21 @@ def plan(
         _show(walk, log, source.name, first)
         released = walk.done()
         stays.update(released.stays)
-    return QuarantineReplay(source.name, released.samples + stays.total(), released, stays)
+    failed = shape_failed(log, source, plant, start, end)
+    stays.update(failed.stays)
+    released = together(released, failed)
+    samples = released.samples + stays.total()
+    return QuarantineReplay(source.name, samples, released, stays, failed.raws)
 
 
 def carry_out(log: Log, planned: QuarantineReplay, now: Micros) -> None:
     """Write it in one transaction; OvertakenError or Full, and nothing was written."""
     released = planned.released
-    if released.samples:
+    if released.samples or planned.raws:
         log.release(
             Release(
                 released.rows, released.counts, released.replayed, released.uncounted,
-                released.quarantined,
+                released.quarantined, planned.raws,
             ),
             now=now,
         )  # fmt: skip

@@ -30,9 +30,9 @@ TEXTS = {
     ),
     "complete.raw": Text(
         "{samples} samples are kept as RAW alone, because shaping them failed. Once the cause is"
-        " mended, replay them.",
+        " mended: isthmus quarantine replay --source …",
         "{samples} Werte liegen nur als Rohdaten vor, weil ihre Umformung scheiterte. Ist die"
-        " Ursache behoben, werden sie nachgespielt.",
+        " Ursache behoben: isthmus quarantine replay --source …",
     ),
     "complete.unproved": Text(
         "The sequence of parcels is broken, see below.",
