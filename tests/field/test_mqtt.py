@@ -15,6 +15,7 @@ from isthmus.base.clock import SystemClock, parse_time
 from isthmus.field.connector import AnyConnector, Refused, Unreachable
 from isthmus.field.connectors.mqtt import MqttConnector, MqttSource
 from isthmus.field.connectors.mqtt import connector as module
+from isthmus.field.connectors.mqtt.address import is_covered
 from isthmus.field.mqtt.tls import Tls
 from isthmus.field.values import (
     BAD_DECODING,
@@ -494,3 +495,19 @@ def test_password_is_not_shown() -> None:
 def test_time_that_is_no_path_is_a_problem() -> None:
     with pytest.raises(ValidationError, match="is no JSONPath"):
         MqttSource(host="broker", time="ts")
+
+
+async def test_topics_are_compared_with_wildcards_only(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each with each would take minutes for some ten thousand."""
+    compared: list[tuple[str, str]] = []
+
+    def counting(topic_filter: str, by: str) -> bool:
+        compared.append((topic_filter, by))
+        return is_covered(topic_filter, by)
+
+    monkeypatch.setattr(module, "is_covered", counting)
+    topics = [f"graz/cell-{number}/temp" for number in range(200)]
+    async with opened(connector(broker, *topics, "graz/+/state")):
+        assert len(compared) == len(topics) + 1
