@@ -243,12 +243,34 @@ def test_a_mapping_is_accepted_shown_and_applied_with_taps(open_page: Open, mode
     expect(page.locator("#mapped")).to_contain_text("part_count.good")
 
 
+def test_an_endpoint_is_drafted_asked_for_its_security_and_tested(
+    open_page: Open, server: OpcuaServer, model: Path
+) -> None:
+    page = open_page("/connect/acme")
+    before = texts(model)
+    page.get_by_role("link", name="Add a source").click()
+    page.get_by_role("link", name="opcua").click()
+    page.get_by_label("Short name").fill("im08")
+    page.locator("[name='k.endpoint']").fill(f"opc.tcp://127.0.0.1:{server.port}")
+    page.get_by_role("button", name="Save the draft").click()
+    page.get_by_role("button", name="Ask the server what it offers").click()
+    expect(page.locator("#security")).to_contain_text("no encryption")
+    page.get_by_role("button", name="Test for 60 s").click()
+    expect(page.locator("#trial-now")).to_contain_text(re.compile("Listening: [2-9] of 60 s"))
+    assert texts(model) == before
+    page.get_by_role("button", name="Discard the draft").click()
+    expect(page.locator("#sources")).not_to_contain_text("im08")
+
+
 LINE = "hamburg/hall/line-1"
 BLOCKS = "b.injection_cycle=1&b.part_count=1&b.machine_state=1"
 PAGES = {
     "connect": "/connect/acme",
     "browse": f"{BROWSE}&q=zyklus&tag=ns%3D2%3Bs%3DIM07.Zykluszeit",
     "map": f"/map/{MACHINE}?{BLOCKS}&show=1&f.part_count.scrap=ns%3D2%3Bs%3DIM07.Ausschuss",
+    "kinds": "/endpoint/acme/hamburg",
+    "form": "/endpoint/acme/hamburg?kind=opcua",
+    "endpoint": "/endpoint/acme/hamburg?sel=im07",
     "new": f"/map/acme/hamburg?sel=im07&name=im-08&line={LINE}&newtype=press_2&{BLOCKS}",
 }
 

@@ -10,6 +10,7 @@ from isthmus.model.spec.block import Block
 from isthmus.model.suggest import did_you_mean_or_list
 from isthmus.model.write.edits import (
     AddMachine,
+    AddSource,
     AddType,
     Edit,
     Edited,
@@ -34,9 +35,19 @@ class Asked:
 
 
 def asked_for(
-    folder: Path, plant: Plant, source: Source, target: Target, nodes: Sequence[Node]
+    folder: Path,
+    plant: Plant,
+    source: Source,
+    target: Target,
+    nodes: Sequence[Node],
+    *,
+    added: AddSource | None = None,
 ) -> Asked:
-    """EditError or ProblemsError where the target is unclear or cannot be added."""
+    """EditError or ProblemsError where the target is unclear or cannot be added.
+
+    `added`: the source is not in the model yet, either.
+    """
+    before = () if added is None else (added,)
     if target.machine:
         asked = wanted(
             folder, plant, source.name,
@@ -44,8 +55,8 @@ def asked_for(
         )  # fmt: skip
         return Asked(asked, plant)
     if target.new_type:
-        return _of_a_new_type(plant, source, target)
-    return _of_a_known_type(folder, plant, source, target)
+        return _of_a_new_type(plant, source, target, before)
+    return _of_a_known_type(folder, plant, source, target, before)
 
 
 def change_of(folder: Path, asked: Asked, chosen: Sequence[Chosen]) -> Edited:
@@ -73,18 +84,22 @@ def put_back(change: Edited) -> None:
             file.unlink(missing_ok=True)
 
 
-def _of_a_known_type(folder: Path, plant: Plant, source: Source, target: Target) -> Asked:
-    added = _addition(plant, source, target)
-    after = edited(folder, [added], kinds()).loaded.plant
+def _of_a_known_type(
+    folder: Path, plant: Plant, source: Source, target: Target, before: tuple[AddSource, ...]
+) -> Asked:
+    first: tuple[Edit, ...] = (*before, _addition(plant, source, target))
+    after = edited(folder, first, kinds()).loaded.plant
     if after is None:
         raise EditError("the model has errors already: `isthmus check` shows them")
     machine = after.machines[f"{plant.enterprise}/{target.line}/{target.name}"]
     blocks = _blocks(after, target.blocks or machine.blocks)
     asked = Wanted(after.sources[source.name], machine, blocks, dict(target.params), target.under)
-    return Asked(asked, after, (added,))
+    return Asked(asked, after, first)
 
 
-def _of_a_new_type(plant: Plant, source: Source, target: Target) -> Asked:
+def _of_a_new_type(
+    plant: Plant, source: Source, target: Target, before: tuple[AddSource, ...]
+) -> Asked:
     if target.type in plant.machine_types:
         raise EditError(f"there is a machine type `{target.type}` already")
     added = _addition(plant, source, target)
@@ -96,7 +111,7 @@ def _of_a_new_type(plant: Plant, source: Source, target: Target) -> Asked:
     )  # fmt: skip
     blocks = _blocks(plant, target.blocks)
     asked = Wanted(source, machine, blocks, dict(target.params), target.under)
-    return Asked(asked, plant, (added,), new_type=target.type)
+    return Asked(asked, plant, (*before, added), new_type=target.type)
 
 
 def _addition(plant: Plant, source: Source, target: Target) -> AddMachine:

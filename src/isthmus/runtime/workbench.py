@@ -16,13 +16,16 @@ from isthmus.field.suggest.behaviour import Value
 from isthmus.model.changes import affected_sources, changes
 from isthmus.model.plan_text import plan_text
 from isthmus.model.plant import Plant, Source
-from isthmus.model.write.edits import Edited, EditError
+from isthmus.model.write.edits import AddSource, Edited, EditError
 from isthmus.runtime.address_space import AddressSpace
 from isthmus.runtime.browse import Browsing
 from isthmus.runtime.changing import Asked, asked_for, change_of, put_back
 from isthmus.runtime.connect import Chosen, needs_codes, propose
+from isthmus.runtime.drafts import Drafts
 from isthmus.runtime.listening import Listening
+from isthmus.runtime.server_ways import ask_ways, make_certificate, trust
 from isthmus.runtime.settings import Settings
+from isthmus.runtime.trying import Trying
 from isthmus.web.workbench import (
     Choice,
     Crawling,
@@ -31,8 +34,12 @@ from isthmus.web.workbench import (
     Proposed,
     RefusedChangeError,
     Target,
+    Trial,
+    Ways,
 )
 
+_TRIED: Final = 20
+"""Tags of a source of which none is mapped yet."""
 _LISTENED_TO: Final = 3
 """Proposals per field whose values are looked at."""
 
@@ -53,15 +60,69 @@ class Workbench:
         self._spaces: dict[str, AddressSpace] = {}
         self._listening: dict[str, Listening] = {}
         self._samples: dict[str, dict[str, tuple[Value, ...]]] = {}
+        self._drafts = Drafts(settings.data / "connect" / "drafts.json")
+        self._ways: dict[str, Ways] = {}
+        self._trials: dict[str, Trying] = {}
         self._writing = asyncio.Lock()
         self._opening = threading.Lock()
 
     async def close(self) -> None:
         await asyncio.gather(*(one.close() for one in self._spaces.values()))
         await asyncio.gather(*(one.close() for one in self._listening.values()))
+        await asyncio.gather(*(one.close() for one in self._trials.values()))
 
     def source(self, name: str) -> Source | None:
-        return self._plant().sources.get(name)
+        return self._plant().sources.get(name) or self.drafts().get(name)
+
+    # Drafts and what they are tried with -----------------------------------------------------
+
+    def drafts(self) -> Mapping[str, Source]:
+        there = self._plant().sources
+        return {name: one for name, one in self._drafts.sources().items() if name not in there}
+
+    def entry(self, name: str) -> Mapping[str, Any]:
+        return self._drafts.entry(name)
+
+    def keep(self, site: str, name: str, entry: Mapping[str, Any]) -> None:
+        if name in self._plant().sources:
+            raise RefusedChangeError(f"there is a source `{name}` already")
+        if site not in self._plant().sites:
+            raise RefusedChangeError(f"there is no site `{site}`")
+        if entry.get("endpoint") != self._drafts.entry(name).get("endpoint"):
+            self._ways.pop(name, None)
+        self._drafts.keep(site, name, entry)
+
+    def discard(self, name: str) -> None:
+        self._drafts.discard(name)
+
+    async def ask_ways(self, name: str) -> None:
+        self._ways[name] = await ask_ways(self._known(name))
+
+    def ways(self, name: str) -> Ways | None:
+        return self._ways.get(name)
+
+    async def trust(self, name: str, fingerprint: str) -> None:
+        await trust(self._known(name), fingerprint)
+        await self.ask_ways(name)
+
+    def make_certificate(self) -> None:
+        make_certificate()
+        self._ways.clear()
+
+    def begin_trial(self, name: str, seconds: float) -> None:
+        there = self._trials.get(name)
+        if there is None or not there.running:
+            source = self._known(name)
+            tags = source.tags or self._some_tags(name)
+            self._trials[name] = Trying(replace(source, tags=tags), self._plant(), seconds)
+
+    def trial(self, name: str) -> Trial | None:
+        there = self._trials.get(name)
+        return there.state() if there is not None else None
+
+    def _some_tags(self, name: str) -> tuple[str, ...]:
+        variables = [one.tag for one in self._nodes(name) if one.type and not one.has_children]
+        return tuple(variables[:_TRIED])
 
     # Looking around ------------------------------------------------------------------------
 
@@ -139,10 +200,15 @@ class Workbench:
         try:
             return asked_for(
                 self._folder(), self._plant(), self._known(target.source), target,
-                self._nodes(target.source),
+                self._nodes(target.source), added=self._addition(target.source),
             )  # fmt: skip
         except (EditError, ProblemsError) as error:
             raise RefusedChangeError(str(error)) from error
+
+    def _addition(self, name: str) -> AddSource | None:
+        if name in self._plant().sources:
+            return None
+        return AddSource(self._drafts.site(name), name, self._drafts.entry(name))
 
     # Changing the model ----------------------------------------------------------------------
 
@@ -183,6 +249,7 @@ class Workbench:
             except BaseException:
                 await asyncio.to_thread(put_back, change)
                 raise
+            self._drafts.discard(target.source)
             return plan_text(changes(before, self._plant()), "text")
 
     def _shown(self, target: Target, choices: Sequence[Choice], digest: str) -> Edited:

@@ -5,7 +5,7 @@ The runtime implements it (`isthmus.runtime.workbench`); nothing here talks to a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from isthmus.base.clock import Micros
 from isthmus.base.problem import Problem
@@ -126,6 +126,57 @@ class Draft:
         return bool(self.diff) and not self.problems and not self.refused
 
 
+@dataclass(frozen=True)
+class Certificate:
+    """A server's certificate, as two people compare it."""
+
+    subject: str
+    fingerprint: str
+    until: str
+    """ISO date."""
+    worry: str
+    """Why it should not be trusted, or not for long; empty while all is well."""
+    trusted: bool
+
+
+@dataclass(frozen=True)
+class Ways:
+    """What an OPC UA server offers, and whether we have what it takes."""
+
+    offers: tuple[tuple[str, str], ...] = ()
+    """Security and policy, as a source of the model says them."""
+    certificate: Certificate | None = None
+    ours: str = ""
+    """Fingerprint of our own certificate; empty: there is none yet."""
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class TagTried:
+    """What came of one tag in a trial."""
+
+    tag: str
+    value: str
+    quality: int
+    per_second: float
+    problem: str
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A source that is tried, or was."""
+
+    seconds: float
+    elapsed: float
+    running: bool
+    asked: int = 0
+    """Tags that were listened to."""
+    tags: tuple[TagTried, ...] = ()
+    trouble: str = ""
+    attention: tuple[str, ...] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
 class RefusedChangeError(Exception):
     """It was not applied and everything is as it was; the message says why and what to do."""
 
@@ -133,7 +184,43 @@ class RefusedChangeError(Exception):
 class Workbench(Protocol):
     """Use it from the event loop; what searches or checks may be called from threads."""
 
-    def source(self, name: str) -> Source | None: ...
+    def source(self, name: str) -> Source | None:
+        """One of the model, or a draft."""
+        ...
+
+    def drafts(self) -> Mapping[str, Source]:
+        """Sources that are not in the model yet: they come into it with their first machine."""
+        ...
+
+    def entry(self, name: str) -> Mapping[str, Any]:
+        """What a person wrote about a draft."""
+        ...
+
+    def keep(self, site: str, name: str, entry: Mapping[str, Any]) -> None:
+        """Make or change a draft; `RefusedChangeError` says what is wrong with it."""
+        ...
+
+    def discard(self, name: str) -> None: ...
+
+    async def ask_ways(self, name: str) -> None:
+        """Ask an OPC UA server what it offers; `ways` has the answer."""
+        ...
+
+    def ways(self, name: str) -> Ways | None: ...
+
+    async def trust(self, name: str, fingerprint: str) -> None:
+        """Trust the server's certificate, if it is still the one a person looked at."""
+        ...
+
+    def make_certificate(self) -> None:
+        """Ours, where there is none yet."""
+        ...
+
+    def begin_trial(self, name: str, seconds: float) -> None:
+        """In the background, unless one runs. From the event loop."""
+        ...
+
+    def trial(self, name: str) -> Trial | None: ...
 
     def crawl(self, source: str, *, again: bool = False) -> None:
         """Begin, in the background, unless it runs already. From the event loop."""

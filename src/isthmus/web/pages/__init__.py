@@ -4,6 +4,7 @@ from isthmus.web.page import Page
 from isthmus.web.pages.complete import COMPLETE
 from isthmus.web.pages.connect import CONNECT
 from isthmus.web.pages.connect_browse import BROWSE_PAGE
+from isthmus.web.pages.connect_endpoint import ENDPOINT_PAGE
 from isthmus.web.pages.connect_map import MAP_PAGE
 from isthmus.web.pages.live import LIVE
 from isthmus.web.pages.machine import MACHINE
@@ -21,5 +22,6 @@ PAGES: tuple[Page, ...] = (
     CONNECT,
     BROWSE_PAGE,
     MAP_PAGE,
+    ENDPOINT_PAGE,
 )
 """In the order of the navigation."""

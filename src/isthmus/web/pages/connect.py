@@ -1,7 +1,7 @@
 """Connect: every source with its state, rate and last value, and what to do next."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
@@ -14,7 +14,7 @@ from isthmus.web.page import Ask, Page
 from isthmus.web.pages.connect_texts import LIST
 from isthmus.web.scope import Scope, machine_title
 
-State = Literal["connected", "lost", "off", "untried"]
+State = Literal["connected", "lost", "off", "untried", "draft"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class SourceRow:
     machines: tuple[tuple[str, str], ...]
     """Asset path and title."""
     browse: str
+    endpoint: str
+    draft: bool = False
 
 
 def show(ask: Ask) -> Mapping[str, Any]:
@@ -42,7 +44,23 @@ def show(ask: Ask) -> Mapping[str, Any]:
     rates = _rates(ask)
     last = heard(ask.platform.lake.query, plant, now=ask.now)
     rows = [_row(ask, one, rates.get(one.name), last.get(one.name)) for one in here]
-    return {"rows": rows, "map_url": lambda path: f"/map/{path}"}
+    sites = {one.site for one in plant.scope(ask.scope.path)}
+    drafts = ask.platform.workbench.drafts().values()
+    rows += [
+        replace(_row(ask, one, None, None), state="draft", draft=True)
+        for one in drafts
+        if one.site in sites
+    ]
+    site = min(sites, key=list(plant.sites).index, default="")
+    return {
+        "rows": rows,
+        "map_url": lambda path: f"/map/{path}",
+        "add": f"/endpoint/{plant.enterprise}/{site}",
+    }
+
+
+def endpoint_url(site: str, source: str) -> str:
+    return f"/endpoint/{site}?{urlencode({'sel': source})}"
 
 
 def sources_at(plant: Plant, scope: Scope) -> list[Source]:
@@ -84,6 +102,7 @@ def _row(ask: Ask, source: Source, rate: float | None, last: Micros | None) -> S
         tags=len(source.tags),
         machines=tuple((path, machine_title(plant.machines[path])) for path in source.machines),
         browse=browse_url(f"{plant.enterprise}/{source.site}", source.name),
+        endpoint=endpoint_url(f"{plant.enterprise}/{source.site}", source.name),
     )
 
 

@@ -79,8 +79,10 @@ def show(question: Ask) -> Mapping[str, Any]:
 def view(question: Ask, state: State, failed: str = "") -> Mapping[str, Any]:
     """The page for a state of its address; `failed`: what was tried and refused just now."""
     plant = question.platform.plant
-    target = target_of(plant, question.scope, state)
-    source = plant.sources.get(target.source if target else state.get("sel", ""))
+    bench = question.platform.workbench
+    known = bench.source(state.get("sel", "")) is not None
+    target = target_of(plant, question.scope, state, known=known)
+    source = bench.source(target.source if target else state.get("sel", ""))
     words: dict[str, Any] = {
         "source": source,
         "target": target,
@@ -209,10 +211,11 @@ async def decide(request: Request, path: str, user: Engineer) -> Response:
     form = {key: text for key, text in (await request.form()).items() if isinstance(text, str)}
     state = {key: text for key, text in form.items() if key not in _NOT_STATE}
     scope = places.found(web.platform.plant, path)
-    target = target_of(web.platform.plant, scope, state)
+    bench = web.platform.workbench
+    known = bench.source(state.get("sel", "")) is not None
+    target = target_of(web.platform.plant, scope, state, known=known)
     if target is None:
         raise HTTPException(400)
-    bench = web.platform.workbench
     try:
         if form.get("do") == "watch":
             watched = await bench.watch(target, WATCH_SECONDS)

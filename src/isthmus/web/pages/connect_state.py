@@ -34,8 +34,8 @@ class Decisions:
     """`block.field` → the part of its codes that is none."""
 
 
-def target_of(plant: Plant, scope: Scope, state: State) -> Target | None:
-    """None where the page has still to ask which machine."""
+def target_of(plant: Plant, scope: Scope, state: State, *, known: bool) -> Target | None:
+    """None where the page has still to ask which machine; `known`: its source is."""
     blocks = tuple(name for name in plant.blocks if state.get(f"{BLOCK}{name}"))
     under = state.get("under", "")
     if scope.path in plant.machines:
@@ -44,7 +44,7 @@ def target_of(plant: Plant, scope: Scope, state: State) -> Target | None:
     source, new_type = state.get("sel", ""), state.get("newtype", "").strip()
     line, name = state.get("line", ""), state.get("name", "").strip()
     type_ = new_type or state.get("type", "")
-    if source not in plant.sources or not (line and name and type_):
+    if not known or not (line and name and type_):
         return None
     params = {key.removeprefix(PARAM): text for key, text in state.items() if key.startswith(PARAM)}
     return Target(source, "", line, name, type_, bool(new_type), params, blocks=blocks, under=under)

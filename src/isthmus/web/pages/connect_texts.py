@@ -25,11 +25,15 @@ LIST = {
     "connect.browse.of": Text("Browse {source}", "{source} durchsuchen"),
     "connect.none": Text("No source yet", "Noch keine Quelle"),
     "connect.none.text": Text(
-        "No machine of this place has a source. A source is three lines of the model:"
-        " docs/guides/connect-a-machine.md.",
-        "Keine Maschine dieses Ortes hat eine Quelle. Eine Quelle sind drei Zeilen des Modells:"
-        " docs/guides/connect-a-machine.md.",
+        "No machine of this place has a source. Add one: it is tried before it is written.",
+        "Keine Maschine dieses Ortes hat eine Quelle. Eine neue wird erprobt, bevor etwas"
+        " geschrieben wird.",
     ),
+    "connect.add": Text("Add a source", "Quelle hinzufügen"),
+    "connect.test": Text("Test", "Testen"),
+    "connect.test.of": Text("Test {source}", "{source} testen"),
+    "connect.map.add": Text("add a machine", "Maschine hinzufügen"),
+    "connect.state.draft": Text("draft, not in the model", "Entwurf, nicht im Modell"),
     "permission.needs": Text(
         "This page needs the role {needed}; yours is {yours}. An administrator can change it.",
         "Diese Seite braucht die Rolle {needed}, Ihre ist {yours}. Ein Administrator ändert das.",
@@ -181,4 +185,81 @@ MAP = {
         "Choose a machine, or a source on the page Connect.",
         "Wählen Sie eine Maschine, oder eine Quelle auf der Seite Anbinden.",
     ),
+}
+
+ENDPOINT = {
+    "endpoint.title": Text("Endpoint", "Endpunkt"),
+    "endpoint.kind": Text("Kind of source", "Art der Quelle"),
+    "endpoint.choose": Text("Which protocol does it speak?", "Welches Protokoll spricht sie?"),
+    "endpoint.what": Text("What it reaches", "Was sie erreicht"),
+    "endpoint.note": Text(
+        "a draft until a machine reads it", "ein Entwurf, bis eine Maschine sie liest"
+    ),
+    "endpoint.name": Text("Short name, such as im-07", "Kurzname, z. B. im-07"),
+    "endpoint.more": Text("More settings ({n})", "Weitere Einstellungen ({n})"),
+    "endpoint.secret": Text(
+        "Write ${NAME}: the secret itself stands in an environment variable of the platform.",
+        "${NAME} schreiben: Das Geheimnis steht in einer Umgebungsvariablen der Plattform.",
+    ),
+    "endpoint.keep": Text("Save the draft", "Entwurf speichern"),
+    "endpoint.discard": Text("Discard the draft", "Entwurf verwerfen"),
+    "endpoint.refused": Text("That cannot be saved", "Das lässt sich nicht speichern"),
+    "endpoint.next": Text(
+        "Next: browse it, then map a machine.", "Danach: durchsuchen und eine Maschine zuordnen."
+    ),
+    "endpoint.security": Text("Security", "Sicherheit"),
+    "endpoint.ask": Text("Ask the server what it offers", "Server nach seinen Angeboten fragen"),
+    "endpoint.offers": Text("The server offers", "Der Server bietet"),
+    "endpoint.use": Text("Use", "Verwenden"),
+    "endpoint.used": Text("used", "verwendet"),
+    "endpoint.none": Text("no encryption", "keine Verschlüsselung"),
+    "endpoint.sign": Text("signed", "signiert"),
+    "endpoint.sign_and_encrypt": Text("signed and encrypted", "signiert und verschlüsselt"),
+    "endpoint.certificate": Text("The server's certificate", "Zertifikat des Servers"),
+    "endpoint.subject": Text("Subject", "Inhaber"),
+    "endpoint.fingerprint": Text("Fingerprint", "Fingerabdruck"),
+    "endpoint.until": Text("Valid until", "Gültig bis"),
+    "endpoint.trusted": Text("trusted", "vertraut"),
+    "endpoint.untrusted": Text(
+        "Compare the fingerprint with the one the machine itself shows, then trust it.",
+        "Den Fingerabdruck mit dem vergleichen, den die Maschine selbst zeigt, dann vertrauen.",
+    ),
+    "endpoint.trust": Text("It is the same: trust it", "Er ist gleich: vertrauen"),
+    "endpoint.ours": Text(
+        "Our certificate, which the server must trust",
+        "Unser Zertifikat, dem der Server vertrauen muss",
+    ),
+    "endpoint.ours.none": Text(
+        "Isthmus has no certificate of its own yet: signed connections need one.",
+        "Isthmus hat noch kein eigenes Zertifikat: Signierte Verbindungen brauchen eines.",
+    ),
+    "endpoint.ours.make": Text("Make our certificate", "Unser Zertifikat erzeugen"),
+    "endpoint.trial": Text("Test", "Test"),
+    "endpoint.begin": Text("Test for {n} s", "{n} s testen"),
+    "endpoint.running": Text(
+        "Listening: {elapsed} of {n} s", "Es wird zugehört: {elapsed} von {n} s"
+    ),
+    "endpoint.trial.none": Text(
+        "The test opens the source, listens, and leaves nothing behind. It writes nothing.",
+        "Der Test öffnet die Quelle, hört zu und hinterlässt nichts. Er schreibt nichts.",
+    ),
+    "endpoint.fails": Text("It does not work.", "Es funktioniert nicht."),
+    "endpoint.answers": Text(
+        "It answers. No tag is known yet: browse it, then test again.",
+        "Sie antwortet. Noch ist kein Signal bekannt: durchsuchen, dann erneut testen.",
+    ),
+    "endpoint.works": Text(
+        "It works: {heard} of {asked} tags came in {seconds} s, all with good quality.",
+        "Es geht: {heard} von {asked} Signalen kamen in {seconds} s, alle mit guter Qualität.",
+    ),
+    "endpoint.doubtful": Text(
+        "It answers, but look closer: {heard} of {asked} tags came in {seconds} s,"
+        " {bad} of them not good.",
+        "Sie antwortet, aber genauer hinsehen: {heard} von {asked} Signalen kamen in {seconds} s,"
+        " davon {bad} nicht gut.",
+    ),
+    "endpoint.tag": Text("Tag", "Signal"),
+    "endpoint.value": Text("Value", "Wert"),
+    "endpoint.quality": Text("Quality", "Qualität"),
+    "endpoint.rate": Text("Per s", "Je s"),
 }

@@ -1,0 +1,184 @@
+"""Endpoint: a new source or one of the model: what it reaches, its security, a test of a minute."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse, Response
+
+from isthmus.field.registry import SOURCE_KINDS
+from isthmus.web import places
+from isthmus.web.auth import User
+from isthmus.web.gate import Requires
+from isthmus.web.i18n import Translator
+from isthmus.web.page import Ask, Page
+from isthmus.web.pages.connect import address_of, browse_url
+from isthmus.web.pages.connect_form import entry_of, fields_of
+from isthmus.web.pages.connect_texts import ENDPOINT
+from isthmus.web.shell import Web, ask, bare, context
+from isthmus.web.workbench import RefusedChangeError, Trial, Workbench
+
+TEST_SECONDS: Final = 60
+GOOD: Final = 0
+"""The two highest bits of a StatusCode."""
+
+Engineer = Annotated[User, Depends(Requires("engineer"))]
+router = APIRouter()
+Form = Mapping[str, str]
+
+
+def show(question: Ask) -> Mapping[str, Any]:
+    return view(question, question.params)
+
+
+def view(question: Ask, given: Form, refused: str = "") -> Mapping[str, Any]:
+    """The page; `given` is what a person wrote and what could not be kept, if `refused`."""
+    bench, plant = question.platform.workbench, question.platform.plant
+    name = given.get("sel", "")
+    source = bench.source(name) if name else None
+    if name and source is None and not refused:
+        raise HTTPException(404)
+    kind = source.spec.kind if source else given.get("kind", "")
+    draft = source is None or name in bench.drafts()
+    known = kind in SOURCE_KINDS
+    site = f"{plant.enterprise}/{source.site}" if source else question.scope.path
+    return {
+        "kinds": sorted(SOURCE_KINDS),
+        "kind": kind if known else "",
+        "fields": fields_of(SOURCE_KINDS[kind]) if known and draft else [],
+        "values": _values(bench, name, given),
+        "name": given.get("name", name),
+        "source": source,
+        "draft": draft,
+        "address": address_of(source) if source else "",
+        "browse": browse_url(site, source.name) if source else "",
+        "map": f"/map/{site}?{urlencode({'sel': name})}",
+        "ways": bench.ways(name) if source and kind == "opcua" else None,
+        "used": _used(source),
+        "refused": refused,
+        **trial_words(bench, name if source else "", question.t),
+    }
+
+
+def trial_words(bench: Workbench, name: str, t: Translator) -> dict[str, Any]:
+    trial = bench.trial(name) if name else None
+    tone, verdict = _verdict(trial, t) if trial is not None and not trial.running else ("", "")
+    return {"trial": trial, "tone": tone, "verdict": verdict, "test_seconds": TEST_SECONDS}
+
+
+def _values(bench: Workbench, name: str, given: Form) -> Mapping[str, Any]:
+    written = {key.removeprefix("k."): one for key, one in given.items() if key.startswith("k.")}
+    return written or {key: _text(value) for key, value in bench.entry(name).items()}
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _used(source: Any) -> tuple[str, str]:
+    security = getattr(source.spec, "security", "") if source else ""
+    policy = getattr(source.spec, "policy", "") if security not in {"", "none"} else "None"
+    return security, policy
+
+
+def _verdict(trial: Trial, t: Translator) -> tuple[str, str]:
+    """How it is meant, and the sentence."""
+    if trial.trouble:
+        return "crit", t("endpoint.fails")
+    if not trial.asked:
+        return "warn", t("endpoint.answers")
+    bad = sum(one.quality >> 30 != GOOD or bool(one.problem) for one in trial.tags)
+    heard, seconds = len(trial.tags), round(trial.elapsed)
+    numbers = {"heard": heard, "asked": trial.asked, "seconds": seconds}
+    if bad or heard < trial.asked:
+        return "warn", t("endpoint.doubtful", bad=bad, **numbers)
+    return "good", t("endpoint.works", **numbers)
+
+
+# What a person does -----------------------------------------------------------------------------
+
+
+@router.post("/endpoint/{path:path}")
+async def act(request: Request, path: str, user: Engineer) -> Response:
+    web: Web = request.app.state.web
+    form = {key: text for key, text in (await request.form()).items() if isinstance(text, str)}
+    places.found(web.platform.plant, path)
+    try:
+        name = await _done(web, path, form)
+    except RefusedChangeError as error:
+        return await run_in_threadpool(_refused, request, user, path, form, str(error))
+    url = f"/endpoint/{path}?{urlencode({'sel': name})}" if name else f"/connect/{path}"
+    return RedirectResponse(url, 303)
+
+
+async def _done(web: Web, path: str, form: Form) -> str:
+    """The name of the source to go on with; empty: it is gone."""
+    bench, name = web.platform.workbench, form.get("sel", "")
+    match form.get("do", "").split(" "):
+        case ["keep"]:
+            return _kept(bench, path, form)
+        case ["use", security, policy]:
+            entry = dict(bench.entry(name)) | {"security": security}
+            entry |= {"policy": policy} if security != "none" else {}
+            _changed(bench, name, entry)
+        case ["discard"]:
+            bench.discard(name)
+            return ""
+        case ["ask"]:
+            await bench.ask_ways(name)
+        case ["trust"]:
+            await bench.trust(name, form.get("fingerprint", ""))
+        case ["make"]:
+            await run_in_threadpool(bench.make_certificate)
+            await bench.ask_ways(name)
+        case ["test"]:
+            bench.begin_trial(name, TEST_SECONDS)
+        case _:
+            raise HTTPException(400)
+    return name
+
+
+def _kept(bench: Workbench, path: str, form: Form) -> str:
+    kind, parts = form.get("kind", ""), path.split("/")
+    if kind not in SOURCE_KINDS or len(parts) < 2:
+        raise HTTPException(400)
+    name = form.get("sel") or form.get("name", "").strip()
+    bench.keep(parts[1], name, entry_of(SOURCE_KINDS[kind], kind, form))
+    return name
+
+
+def _changed(bench: Workbench, name: str, entry: Mapping[str, Any]) -> None:
+    source = bench.source(name)
+    if source is None or name not in bench.drafts():
+        raise RefusedChangeError(f"`{name}` is in the model: its security is changed there")
+    bench.keep(source.site, name, entry)
+
+
+def _refused(request: Request, user: User, path: str, form: Form, why: str) -> Response:
+    web: Web = request.app.state.web
+    scope = places.found(web.platform.plant, path)
+    question = ask(web, request, user, ENDPOINT_PAGE, scope=scope, sel=form.get("sel", ""))
+    question = replace(question, params=form)
+    words = context(web, request, ENDPOINT_PAGE, question) | dict(view(question, form, why))
+    return web.templates.answer(ENDPOINT_PAGE.template, words, 409)
+
+
+@router.get("/endpoint-test/{name}")
+def progress(request: Request, name: str, _: Engineer) -> Response:
+    """The panel of a running test: asked again by the page every second."""
+    web: Web = request.app.state.web
+    words = bare(web, request)
+    if web.platform.workbench.source(name) is None:
+        raise HTTPException(404)
+    words |= trial_words(web.platform.workbench, name, words["t"]) | {"sel": name}
+    return web.templates.answer("connect_test.html", words)
+
+
+ENDPOINT_PAGE = Page(
+    "endpoint", "integrate", "plug", show, ENDPOINT, live=True, compares=False, role="engineer",
+    default_range="", listed=False, crumbs_to="connect", template="connect_endpoint.html",
+    router=router,
+)  # fmt: skip

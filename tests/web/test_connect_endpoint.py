@@ -1,0 +1,176 @@
+"""Adding an endpoint: a draft, its security, its test; the model hears of it with the machine."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Iterator
+from html import unescape
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from httpx import AsyncClient
+
+from isthmus.field.registry import SOURCE_KINDS
+from isthmus.testing.opcua_server import OpcuaServer, papers
+from isthmus.testing.tcp_proxy import LOOPBACK
+from isthmus.web.pages.connect_form import fields_of
+
+from .press_company import PRESS, texts
+from .test_connect import PATIENCE, Site, digest, running
+from .test_pages import text_of
+
+PLACE = "/endpoint/acme/hamburg"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[OpcuaServer]:
+    with OpcuaServer(PRESS) as made:
+        yield made
+
+
+@pytest.fixture
+async def site(
+    server: OpcuaServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Site]:
+    monkeypatch.setenv("ISTHMUS_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr("isthmus.web.pages.connect_endpoint.TEST_SECONDS", 0.5)
+    async with running(tmp_path, server, server.port) as made:
+        yield made
+
+
+async def drafted(http: AsyncClient, port: int, **more: str) -> None:
+    given = {"do": "keep", "kind": "opcua", "name": "im08"} | more
+    given["k.endpoint"] = f"opc.tcp://{LOOPBACK}:{port}"
+    answer = await http.post(PLACE, data=given)
+    assert answer.status_code == 303, text_of(answer.text)
+    assert answer.headers["location"] == f"{PLACE}?sel=im08"
+
+
+async def outcome(http: AsyncClient, name: str) -> str:
+    started = await http.post(PLACE, data={"do": "test", "sel": name})
+    assert started.status_code == 303, text_of(started.text)
+    deadline = time.monotonic() + PATIENCE
+    while "hx-get" in (page := (await http.get(f"/endpoint-test/{name}")).text):
+        assert "<progress" in page
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    return unescape(text_of(page))
+
+
+async def test_every_kind_of_source_has_a_form_of_its_own_keys(site: Site) -> None:
+    async with site.client(language="de") as http:
+        for kind in SOURCE_KINDS:
+            page = (await http.get(f"{PLACE}?kind={kind}")).text
+            for field in fields_of(SOURCE_KINDS[kind]):
+                assert f'name="k.{field.name}"' in page, (kind, field.name)
+
+
+async def test_a_draft_is_kept_and_listed_and_the_model_hears_nothing_of_it(site: Site) -> None:
+    before = texts(site.model)
+    async with site.client() as http:
+        await drafted(http, site.server.port)
+        listed = text_of((await http.get("/connect/acme")).text)
+        assert "draft, not in the model" in listed
+        assert texts(site.model) == before
+        await http.post(PLACE, data={"do": "discard", "sel": "im08"})
+        assert "draft, not" not in text_of((await http.get("/connect/acme")).text)
+
+
+WRONG = [
+    ({"name": "IM 08"}, "small letters"),
+    ({"name": "im07"}, "there is a source `im07` already"),
+    ({"k.endpoint": "http://10.0.0.1"}, "`endpoint`"),
+    ({"k.user": "u", "k.password": "open sesame"}, "write ${NAME}"),
+    ({"k.user": "u", "k.password": "${NOBODY_SET_THIS}"}, "no environment variable"),
+]
+
+
+async def test_what_cannot_be_kept_is_named_and_nothing_typed_is_lost(site: Site) -> None:
+    usual = {"do": "keep", "kind": "opcua", "name": "im08", "k.endpoint": "opc.tcp://10.0.0.1:4840"}
+    async with site.client() as http:
+        for given, said in WRONG:
+            answer = await http.post(PLACE, data=usual | given)
+            assert answer.status_code == 409, given
+            assert said in unescape(text_of(answer.text))
+            assert f'value="{(usual | given)["k.endpoint"]}"' in answer.text
+            assert "sesame" not in text_of(answer.text)
+    assert site.platform.workbench.drafts() == {}
+
+
+async def test_a_test_says_in_words_that_it_works(site: Site) -> None:
+    async with site.client() as http:
+        assert "1 of 1 tags came" in await outcome(http, "im07")
+
+
+async def test_a_draft_without_tags_answers_and_leads_to_browsing(site: Site) -> None:
+    async with site.client() as http:
+        await drafted(http, site.server.port)
+        assert "It answers. No tag is known yet" in await outcome(http, "im08")
+
+
+async def test_a_test_of_nobody_says_what_to_do(site: Site) -> None:
+    async with site.client() as http:
+        await drafted(http, 1)
+        said = await outcome(http, "im08")
+    assert "It does not work." in said
+    assert "no answer" in said
+
+
+async def test_a_server_without_encryption_offers_only_that(site: Site) -> None:
+    async with site.client() as http:
+        await drafted(http, site.server.port)
+        await http.post(PLACE, data={"do": "ask", "sel": "im08"})
+        page = text_of((await http.get(f"{PLACE}?sel=im08")).text)
+    assert "no encryption" in page
+    assert "✓ used" in page
+
+
+async def test_a_certificate_is_compared_and_trusted_with_one_tap(
+    site: Site, tmp_path: Path
+) -> None:
+    with OpcuaServer(PRESS, **papers(tmp_path, "server")._asdict()) as secure:
+        async with site.client() as http:
+            await drafted(http, secure.port)
+            await http.post(PLACE, data={"do": "ask", "sel": "im08"})
+            page = (await http.get(f"{PLACE}?sel=im08")).text
+            shown = re.search(r'name="fingerprint" value="([0-9A-F ]+)"', page)
+            assert shown
+            assert "Compare the fingerprint" in text_of(page)
+            other = {"do": "trust", "sel": "im08", "fingerprint": "00"}
+            refused = await http.post(PLACE, data=other)
+            assert "shows another certificate now" in text_of(refused.text)
+            await http.post(PLACE, data={"do": "make", "sel": "im08"})
+            await http.post(PLACE, data=other | {"fingerprint": shown[1]})
+            use = {"do": "use sign_and_encrypt Basic256Sha256", "sel": "im08"}
+            await http.post(PLACE, data=use)
+            page = text_of((await http.get(f"{PLACE}?sel=im08")).text)
+            assert "✓ trusted" in page
+            assert "✓ used" in page
+            assert "It answers." in await outcome(http, "im08")
+
+
+async def test_a_draft_is_browsed_mapped_and_comes_into_the_model_with_its_machine(
+    site: Site,
+) -> None:
+    state = {
+        "sel": "im08", "line": "hamburg/hall/line-1", "name": "im-08", "newtype": "press_2",
+        "b.part_count": "1", "f.part_count.scrap": "ns=2;s=IM07.Ausschuss", "show": "1",
+    }  # fmt: skip
+    async with site.client() as http:
+        await drafted(http, site.server.port)
+        page = (await http.get(f"/map/acme/hamburg?{urlencode(state)}")).text
+        change = unescape(page.split('id="change"', 1)[1])
+        assert "+  im08: {kind: opcua" in change
+        body = state | {"do": "apply", "digest": digest(page)}
+        answer = await http.post("/map/acme/hamburg", data=body)
+        assert answer.status_code == 303, text_of(answer.text)
+    assert site.platform.plant.sources["im08"].tags == ("ns=2;s=IM07.Ausschuss",)
+    assert site.platform.workbench.drafts() == {}
+
+
+async def test_who_only_looks_on_may_not(site: Site) -> None:
+    async with site.client("viewer") as http:
+        assert (await http.get(PLACE)).status_code == 403
+        assert (await http.post(PLACE, data={"do": "test", "sel": "im07"})).status_code == 403
+        assert (await http.get("/endpoint-test/im07")).status_code == 403
