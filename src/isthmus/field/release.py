@@ -189,8 +189,9 @@ class Walk:
         self._overwritten.see(fine)
         self._read(fine, met, others)
         if met:
-            self._note_refused(entries, samples, met)
-            self._choose(fine, pool, met)
+            ours = pa.array(met, pa.int64())
+            self._note_refused(_of(entries, ours), samples, met)
+            self._choose(_of(fine, ours), pool, met)
 
     def done(self) -> Released:
         """Rows of all that can be released exactly."""
@@ -249,8 +250,8 @@ class Walk:
     ) -> None:
         columns = (entries[name].to_pylist() for name in ("sample", "field", "why"))
         for position, number, why in zip(*columns, strict=True):
-            fate, place = met.get(position), self._places[number]
-            if why and fate is not None and fate.may_feed(place):
+            fate, place = met[position], self._places[number]
+            if why and fate.may_feed(place):
                 [raw] = _raws(samples.slice(position, 1))
                 mapped = self._mapping.maps[number]
                 fate.refused[place] = quarantined(
@@ -260,8 +261,7 @@ class Walk:
     def _choose(self, fine: pa.RecordBatch, pool: pa.Array, met: Mapping[int, _Fate]) -> None:
         columns = (fine[name].to_pylist() for name in ("sample", "field"))
         chosen = [
-            position in met and self._chosen(met[position], number)
-            for position, number in zip(*columns, strict=True)
+            self._chosen(met[position], number) for position, number in zip(*columns, strict=True)
         ]
         ours = fine.filter(pa.array(chosen, pa.bool_()))
         hours = pc.divide(ours["received"], HOUR)
@@ -336,6 +336,10 @@ def _counts_judged(entries: pa.RecordBatch, mapping: Wiring) -> pa.RecordBatch:
     impossible = pc.and_(pc.and_(counts, equals(entries["why"], 0)), pc.coalesce(wrong, False))
     why = pc.if_else(impossible, pa.scalar(Why.NOT_A_COUNT, pa.uint8()), entries["why"])
     return with_columns(entries, why=why)
+
+
+def _of(entries: pa.RecordBatch, samples: pa.Array) -> pa.RecordBatch:
+    return entries.filter(pc.is_in(entries["sample"], value_set=samples))
 
 
 def _raws(samples: pa.Table) -> Iterator[Raw]:
