@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.base.clock import SystemClock
+from isthmus.base.clock import HOUR, SystemClock
 from isthmus.base.problem import ProblemsError
+from isthmus.flow.log import SqliteLog
+from isthmus.model.spec.site import Keep
 from isthmus.runtime.control import ControlServer, NotRunning, ask
 from isthmus.runtime.open import load_plant
 from isthmus.runtime.platform import EmbeddedPlatform
@@ -160,6 +162,21 @@ async def test_a_source_removed_while_the_platform_was_down_is_not_missing(tmp_p
             assert gaps["b"].reason == "removed"
             assert gaps["b"].end is not None
             assert "the platform was stopped" in gaps["b"].detail
+
+
+async def test_a_source_renamed_after_a_crash_leaves_its_machine_unknown_meanwhile(tmp_path):
+    data, crashed = tmp_path / "data", SystemClock().now() - HOUR
+    log = SqliteLog(data / "log" / "plant.sqlite", "plant", Keep(free_mb=0))
+    log.alive(["before"], crashed)
+    log.close()
+    async with (
+        boxes("a") as found,
+        running(write_model(tmp_path / "model", ports(found)), data) as platform,
+    ):
+        sql = "SELECT epoch_us(time) AS at FROM part_count WHERE _quality = 2"
+        assert platform.lake.query(sql).to_pylist()[0]["at"] == crashed
+        (gap,) = platform.logs["plant"].gaps(0, 2**62)
+        assert (gap.source, gap.reason) == ("before", "removed")
 
 
 async def test_a_lost_source_that_apply_removes_is_not_missing(tmp_path):

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -187,8 +188,8 @@ class EmbeddedPlatform:
         for problem in self.writer.verify(now):
             log.warning("%s", problem.render())
         # After `verify`: a log that was restored must get its new epoch before it takes rows.
-        for one in self.logs.values():
-            one.recover(now, self._unknown)
+        for site, one in self.logs.items():
+            one.recover(now, partial(self._unknown, site))
         self._retire(now)
         self.lake = Lake(self.settings.lake, self.logs, self._plant)
         self._define(now)
@@ -211,9 +212,13 @@ class EmbeddedPlatform:
         self.writer.write_once()
         self.facts.refresh(self.clock.now())
 
-    def _unknown(self, source: str, at: Micros) -> Sequence[Rows]:
-        found = self._plant.sources.get(source)
-        return unknown_rows(found, self._plant, at) if found else ()
+    def _unknown(self, site: str, source: str, at: Micros) -> Sequence[Rows]:
+        """Of a source that is gone: it may have another name now, so machines of new ones are."""
+        plant, state = self._plant, self.logs[site].state
+        ours = [one for one in plant.sources.values() if one.site == site]
+        gone = all(one.name != source for one in ours)
+        meant = [o for o in ours if o.name == source or (gone and state(o.name) is None)]
+        return [rows for one in meant for rows in unknown_rows(one, plant, at)]
 
     async def stop(self) -> None:
         """Sources first, then what is still to be written, then the files."""
