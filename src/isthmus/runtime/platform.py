@@ -188,8 +188,8 @@ class EmbeddedPlatform:
         for problem in self.writer.verify(now):
             log.warning("%s", problem.render())
         # After `verify`: a log that was restored must get its new epoch before it takes rows.
-        for site, one in self.logs.items():
-            one.recover(now, partial(self._unknown, site))
+        for name, one in self.logs.items():
+            one.recover(now, partial(self._unknown, name))
         self._retire(now)
         self.lake = Lake(self.settings.lake, self.logs, self._plant)
         self._define(now)
