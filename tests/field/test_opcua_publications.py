@@ -70,9 +70,10 @@ def data_values(draw: st.DrawFn) -> ua.DataValue:
 @st.composite
 def alike(draw: st.DrawFn) -> list[ua.DataValue]:
     """As machines send it: many of the same type, mask and times."""
-    kind = draw(st.sampled_from([*NUMBERS]))
+    kinds = NUMBERS | {Kind.String: TEXTS | st.none()}
+    kind = draw(st.sampled_from([*kinds]))
     stamp: Any = draw(TIMES)
-    values = draw(st.lists(NUMBERS[kind], min_size=1, max_size=60))
+    values = draw(st.lists(kinds[kind], min_size=1, max_size=60))
     return [ua.DataValue(ua.Variant(value, kind), SourceTimestamp=stamp) for value in values]
 
 
@@ -161,9 +162,18 @@ def test_a_thousand_values_alike_are_one_run() -> None:
 
 def test_a_run_ends_where_another_type_begins_and_goes_on_behind_it() -> None:
     number, text = ua.Variant(7, Kind.Int32), ua.Variant("Deckel", Kind.String)
-    values = [ua.DataValue(one) for one in [number] * 20 + [text] + [number] * 3]
-    kinds = [type(part) for part in publications.read(message([values])).parts]
-    assert kinds == [Run, Single, Run]
+    label = ua.Variant(ua.LocalizedText("Deckel"), Kind.LocalizedText)
+    values = [ua.DataValue(one) for one in [number] * 20 + [text] * 2 + [label] + [number] * 3]
+    parts = publications.read(message([values])).parts
+    assert [type(part) for part in parts] == [Run, Run, Single, Run]
+    assert parts[1].values == ("Deckel", "Deckel")
+
+
+def test_a_text_that_is_no_text_is_left_to_the_driver() -> None:
+    text = ua.DataValue(ua.Variant("abc", Kind.String))
+    broken = message([[text, text]]).replace(b"abc", b"\xffbc", 1)
+    first, second = publications.read(broken).parts
+    assert (type(first), type(second)) == (Single, Run)
 
 
 def test_events_and_changes_of_status_come_as_the_driver_reads_them() -> None:

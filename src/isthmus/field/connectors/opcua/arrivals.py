@@ -11,7 +11,13 @@ from isthmus.base.clock import Micros
 from isthmus.field.connector import Missed
 from isthmus.field.connectors.opcua.address import NodeAddress, Reading
 from isthmus.field.connectors.opcua.events import EventItem
-from isthmus.field.connectors.opcua.publications import Run, Single, tick_time, ticks_to_micros
+from isthmus.field.connectors.opcua.publications import (
+    STRING,
+    Run,
+    Single,
+    tick_time,
+    ticks_to_micros,
+)
 from isthmus.field.connectors.opcua.structures import Structures, UnknownTypeError
 from isthmus.field.connectors.opcua.values import (
     Converted,
@@ -24,8 +30,8 @@ from isthmus.flow.parcel import GOOD
 
 NO_SUCH_NODE: Final = frozenset({StatusCodes.BadNodeIdUnknown, StatusCodes.BadNodeIdInvalid})
 
-_EXACT_TYPES: Final = frozenset({1, 2, 3, 4, 5, 6, 7, 10, 11})
-"""Variant types that a float64 holds without loss: all of fixed size but the 64-bit integers."""
+_EXACT_TYPES: Final = frozenset({1, 2, 3, 4, 5, 6, 7, 10, 11, STRING})
+"""Variant types that lose nothing: a float64 holds all of fixed size but the 64-bit integers."""
 
 
 @dataclass
@@ -112,7 +118,11 @@ class Arrivals:
                 await self._take_single(single, received, dropped)
             return
         times = _times(run, received)
-        self.samples.extend(tags, times, received, list(map(float, run.values)), GOOD)
+        if run.type == STRING:
+            for tag, at, text in zip(tags, times, run.values, strict=True):
+                self.samples.add(tag, at, received, None, text, GOOD)
+        else:
+            self.samples.extend(tags, times, received, list(map(float, run.values)), GOOD)
         for handle, at in zip(run.handles, times, strict=True):
             items[handle].last_time = at
         self.gone.difference_update(run.handles)

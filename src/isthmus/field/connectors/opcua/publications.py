@@ -2,11 +2,12 @@
 
 A publication holds thousands of values that look alike on the wire: handle, mask, type, value,
 status, times. Where they do, and their type has a fixed size, `struct` takes all of them in one
-call; anything else is read one by one, with the driver's decoder for its value (Part 6, 5.2).
+call. Texts are columns, too; anything else is read one by one, with the driver's decoder for its
+value (Part 6, 5.2).
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -33,6 +34,9 @@ _FORMATS: Final = {
     1: "?", 2: "b", 3: "B", 4: "h", 5: "H", 6: "i", 7: "I", 8: "q", 9: "Q", 10: "f", 11: "d",
 }  # fmt: skip
 """Types of fixed size by the number the Variant has for them: Boolean … Double."""
+STRING: Final = 12
+_TEXT: Final = struct.Struct("<I2xi")
+"""Handle and size of a text; mask and type between them."""
 
 _HEAD: Final = struct.Struct("<4xqII B i3s I i")
 """Of a PublishResponse, as nearly all servers send it: no diagnostics, no strings, no header."""
@@ -135,7 +139,11 @@ def _changes(data: bytes) -> Iterator[Run | Single]:
     at = 4
     while left > 0:
         layout = _layout(data[at + 4 : at + 6])
-        if layout is None:
+        if layout is None and (texts := _texts(data, at, left)) is not None:
+            run, at = texts
+            left -= len(run.handles)
+            yield run
+        elif layout is None:
             single, at = _single(data, at)
             left -= 1
             yield single
@@ -155,15 +163,7 @@ class _Layout:
     record: struct.Struct
 
     def run(self, data: bytes) -> Run:
-        columns = iter(zip(*self.record.iter_unpack(data), strict=True))
-        return Run(
-            self.type,
-            next(columns),
-            next(columns),
-            next(columns) if self.mask & _STATUS else None,
-            next(columns) if self.mask & _SOURCE else None,
-            next(columns) if self.mask & _SERVER else None,
-        )
+        return _run(self.mask, self.type, self.record.iter_unpack(data))
 
 
 @cache
@@ -172,9 +172,54 @@ def _layout(mask_and_type: bytes) -> _Layout | None:
     mask, kind = mask_and_type.ljust(2, b"\0")
     if not mask & _VALUE or mask >= 2 * _SERVER_PICO or kind not in _FORMATS:
         return None
+    return _Layout(mask, kind, struct.Struct(f"<I2x{_FORMATS[kind]}{_rest(mask)}"))
+
+
+def _rest(mask: int) -> str:
+    """What stands behind the value."""
     parts = {_STATUS: "I", _SOURCE: "q", _SOURCE_PICO: "2x", _SERVER: "q", _SERVER_PICO: "2x"}
-    rest = "".join(form for bit, form in parts.items() if mask & bit)
-    return _Layout(mask, kind, struct.Struct(f"<I2x{_FORMATS[kind]}{rest}"))
+    return "".join(form for bit, form in parts.items() if mask & bit)
+
+
+def _run(mask: int, kind: int, rows: Iterable[tuple[Any, ...]]) -> Run:
+    columns = iter(zip(*rows, strict=True))
+    return Run(
+        kind,
+        next(columns),
+        next(columns),
+        next(columns) if mask & _STATUS else None,
+        next(columns) if mask & _SOURCE else None,
+        next(columns) if mask & _SERVER else None,
+    )
+
+
+@cache
+def _text_layout(mask: int) -> tuple[bytes, struct.Struct] | None:
+    """Mask and type as they stand in the bytes, and what stands behind a text."""
+    if not mask & _VALUE or mask >= 2 * _SERVER_PICO:
+        return None
+    return bytes((mask, STRING)), struct.Struct(f"<{_rest(mask)}")
+
+
+def _texts(data: bytes, at: int, left: int) -> tuple[Run, int] | None:
+    """The next texts with one mask, and where they end; None where there is none that we read."""
+    layout = _text_layout(data[at + 4])
+    if layout is None:
+        return None
+    head, rest = layout
+    rows: list[tuple[Any, ...]] = []
+    while len(rows) < left and data[at + 4 : at + 6] == head:
+        handle, size = _TEXT.unpack_from(data, at)
+        end = at + _TEXT.size + size
+        if size < 0 or end > len(data):
+            break
+        try:
+            text = data[at + _TEXT.size : end].decode()
+        except UnicodeDecodeError:
+            break
+        rows.append((handle, text, *rest.unpack_from(data, end)))
+        at = end + rest.size
+    return (_run(head[0], STRING, rows), at) if rows else None
 
 
 def _alike(data: bytes, at: int, left: int, layout: _Layout) -> int:
