@@ -189,6 +189,27 @@ async def test_a_source_that_does_not_answer_says_so_on_the_page(
     assert "no answer" in crawl["detail"]
 
 
+async def test_a_fault_of_ours_is_said_and_not_taken_for_one_of_the_device(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_: Any) -> None:
+        raise NameError("name `STRING` is not defined")
+
+    monkeypatch.setattr("isthmus.field.connectors.opcua.OpcuaConnector.open", broken)
+    async with site.client() as http:
+        await http.post(f"{API}/im07/crawl", json={})
+        await http.post("/endpoint/acme/hamburg", data={"do": "test", "sel": "im07"})
+
+        async def look() -> list[str]:
+            crawl = (await http.get(f"{API}/im07/nodes")).json()["crawl"]
+            live = (await http.get(f"{API}/im07/live", params={"tag": CYCLE})).json()
+            return [crawl["detail"], live["trouble"], (await http.get("/endpoint-test/im07")).text]
+
+        said = await until(look, lambda texts: all("fault of Isthmus" in text for text in texts))
+        assert (await http.get(f"{API}/im07/nodes")).json()["crawl"]["trouble"] == "fault"
+    assert all("STRING" in text for text in said)
+
+
 async def test_live_values_come_with_quality_rate_and_a_minute_of_points(site: Site) -> None:
     async with site.client() as http:
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from isthmus.field.browse import Crawled, NodeIndex, Progress
 from isthmus.field.connector import Refused, Unreachable, Unsupported
 from isthmus.model.plant import Source
+from isthmus.runtime.background import begun, told
 from isthmus.runtime.browse import Browsing, Stored
 from isthmus.web.workbench import Crawling, Trouble
 
@@ -42,7 +43,7 @@ class AddressSpace:
         if again:
             self._stored = self._index = None
         self._browsing = self._make()
-        self._task = asyncio.create_task(self._run(again=again))
+        self._task = begun(self._run(again=again), f"browsing `{self.source.name}`")
 
     async def _run(self, *, again: bool) -> None:
         try:
@@ -84,10 +85,8 @@ def _progress(known: Crawled) -> Progress:
 
 
 def _ended(task: asyncio.Task[Any] | None) -> tuple[Trouble, str]:
-    """How a crawl ended; a fault of ours is raised, not shown as one of the device."""
+    """How a crawl ended; what its connector should never raise is a fault of ours, and said so."""
     error = task.exception() if task is not None and not task.cancelled() else None
     if error is None:
         return "", ""
-    if type(error) not in _TROUBLES:
-        raise error
-    return _TROUBLES[type(error)], str(error)
+    return _TROUBLES.get(type(error), "fault"), told(error)

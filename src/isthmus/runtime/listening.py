@@ -12,6 +12,7 @@ import pyarrow as pa
 from isthmus.base.clock import SECOND, Clock, Micros, SystemClock
 from isthmus.field.connector import AnyConnector, Refused, Unreachable
 from isthmus.model.plant import Source
+from isthmus.runtime.background import begun, told
 from isthmus.runtime.probe import CLOSE_SECONDS, OPEN_SECONDS, registered
 from isthmus.web.workbench import Heard, Point, TagHeard
 
@@ -39,17 +40,19 @@ class Listening:
         self._open = False
         self._trouble = ""
         self._asked = asyncio.get_running_loop().time()
-        self._task = asyncio.create_task(self._always())
+        self._task = begun(self._always(), f"listening to `{source.name}`")
 
     @property
     def over(self) -> bool:
-        return self._task.done()
+        """Nobody looked any more. What failed by a fault of ours is not begun again and again."""
+        return self._task.done() and (self._task.cancelled() or self._task.exception() is None)
 
     def heard(self) -> Heard:
         self._asked = asyncio.get_running_loop().time()
         now = self._clock.now()
         tags = tuple(one.heard(now, self._since) for one in self._tags.values())
-        return Heard(now, tags, self._open, self._trouble)
+        failed = self._task.done() and not self._task.cancelled() and self._task.exception()
+        return Heard(now, tags, self._open, told(failed) if failed else self._trouble)
 
     def values(self) -> dict[str, tuple[float | str, ...]]:
         """What came of each tag, for those who judge its behaviour."""
@@ -60,7 +63,7 @@ class Listening:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(OPEN_SECONDS + seconds):
             while not self._open and not self._trouble:
-                self.heard()
+                self._trouble = self.heard().trouble
                 await asyncio.sleep(_LOOK)
             if self._trouble:
                 raise Unreachable(self._trouble)

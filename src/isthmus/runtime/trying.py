@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from isthmus.base.clock import SystemClock
 from isthmus.model.plant import Plant, Source
+from isthmus.runtime.background import begun, told
 from isthmus.runtime.probe import Probed, probe
 from isthmus.web.workbench import TagTried, Trial
 
@@ -18,7 +19,7 @@ class Trying:
         self._began = asyncio.get_running_loop().time()
         # The mapping knows machines of the plant only: a draft is read by none.
         known = replace(plant, sources={**plant.sources, source.name: source})
-        self._task = asyncio.create_task(probe(source, known, SystemClock(), seconds))
+        self._task = begun(probe(source, known, SystemClock(), seconds), f"testing `{source.name}`")
 
     @property
     def running(self) -> bool:
@@ -32,6 +33,8 @@ class Trying:
         if self.running:
             elapsed = self._task.get_loop().time() - self._began
             return Trial(self._seconds, min(elapsed, self._seconds), running=True)
+        if (error := self._task.exception()) is not None:
+            return Trial(self._seconds, 0.0, running=False, trouble=told(error))
         return _told(self._task.result(), self._seconds, self._asked)
 
 

@@ -13,7 +13,7 @@ from isthmus.field.browse import NodeIndex, Progress
 from isthmus.field.suggest import Proposal, Suggestion
 from isthmus.model.plant import Source
 
-Trouble = Literal["", "unreachable", "refused", "unsupported"]
+Trouble = Literal["", "unreachable", "refused", "unsupported", "fault"]
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,7 @@ BROWSE = {
     "browse.empty": Text("This source shows no entries.", "Diese Quelle zeigt keine Einträge."),
     "browse.unreachable": Text("The source does not answer", "Die Quelle antwortet nicht"),
     "browse.refused": Text("The source refuses", "Die Quelle lehnt ab"),
+    "browse.fault": Text("A fault of Isthmus", "Ein Fehler von Isthmus"),
     "browse.unsupported": Text(
         "This kind of source cannot be browsed", "Diese Art von Quelle ist nicht durchsuchbar"
     ),
