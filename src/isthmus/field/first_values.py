@@ -18,6 +18,10 @@ class FirstValues:
         self._due = now + silence
         self._latest = now + silence * LONGEST_SILENCES
 
+    def __bool__(self) -> bool:
+        """Whether any tag is still awaited."""
+        return bool(self._waiting)
+
     def came(self, tags: Iterable[str], now: float) -> None:
         """These tags came at `now` (seconds of the event loop)."""
         if not self._waiting:

@@ -20,6 +20,7 @@ from isthmus.field.connectors.mqtt.payload import Subscribed, readings
 from isthmus.field.connectors.mqtt.spec import MqttSource
 from isthmus.field.first_values import FirstValues
 from isthmus.field.json_path import json_path
+from isthmus.field.json_samples import Reading
 from isthmus.field.mqtt.broker import settings
 from isthmus.field.mqtt.link import Link, Message, wait
 from isthmus.field.samples import Samples
@@ -84,7 +85,9 @@ class MqttConnector(Connector[MqttSource]):
         link.arrived.clear()
         messages = [link.inbox.popleft() for _ in range(min(len(link.inbox), _MOST_MESSAGES))]
         for message in messages:
-            self._waiting.came(self._take(message), loop.time())
+            came = self._take(message)
+            if self._waiting:
+                self._waiting.came((reading.tag for reading in came), loop.time())
         self._add_bad(self._waiting.due(loop.time()), BAD_WAITING_FOR_INITIAL_DATA)
         table = self._buffer.take()
         if table is None and not self._unacknowledged:
@@ -119,8 +122,8 @@ class MqttConnector(Connector[MqttSource]):
             raise RuntimeError("read before open, or after close")
         return self._link
 
-    def _take(self, message: Message) -> Iterable[str]:
-        """Put a message's values into the buffer; the tags that came."""
+    def _take(self, message: Message) -> Sequence[Reading]:
+        """Put a message's values into the buffer."""
         if message.retained:
             # Overlapping filters bring it once for each: it is one present value.
             if message.topic in self._retained:
@@ -135,7 +138,7 @@ class MqttConnector(Connector[MqttSource]):
         )
         for tag, value, device_time, quality in found:
             add_value(self._buffer, tag, value, device_time, message.received, quality)
-        return [reading.tag for reading in found]
+        return found
 
     def _tags_of(self, topic: str) -> tuple[Subscribed, ...]:
         tags = self._by_topic.get(topic)
