@@ -24,6 +24,8 @@ CUTS = 12
 """So often does the cable break on that day."""
 MOST_GROWTH_MB = 25.0
 """Between the second quarter of the day and the last; what a leak of 1 kB a poll would pass."""
+MOST_HANDLES = 3
+"""The log keeps a few readers open once they were needed; a leak of one per cut would be six."""
 
 
 @dataclass
@@ -100,7 +102,7 @@ async def platform(folder: Path, port: int, speed: float) -> AsyncIterator[Runni
 def check(seen: Seen) -> None:
     what = json.dumps({"memory": seen.memory_mb[::20], "handles": seen.handles[::20]})
     assert seen.growth(seen.memory_mb) < MOST_GROWTH_MB, what
-    assert seen.growth(seen.handles) <= 1, what
+    assert seen.growth(seen.handles) <= MOST_HANDLES, what
 
 
 async def test_a_day_in_twenty_seconds_leaves_memory_and_handles_as_they_were(tmp_path):
