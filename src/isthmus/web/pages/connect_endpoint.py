@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from isthmus.field.registry import SOURCE_KINDS
 from isthmus.web import places
 from isthmus.web.auth import User
+from isthmus.web.formats import Formats
 from isthmus.web.gate import Requires
 from isthmus.web.i18n import Translator
 from isthmus.web.page import Ask, Page
@@ -174,6 +175,7 @@ def progress(request: Request, name: str, _: Engineer) -> Response:
     if web.platform.workbench.source(name) is None:
         raise HTTPException(404)
     words |= trial_words(web.platform.workbench, name, words["t"]) | {"sel": name}
+    words["f"] = Formats(words["t"].language, web.platform.plant.timezone)
     return web.templates.answer("connect_test.html", words)
 
 
