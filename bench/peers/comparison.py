@@ -1,8 +1,8 @@
 """One protocol read by us and by others from the same device, and how their costs compare."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from bench.peers import install, node_red, telegraf
 from bench.peers.cost import Cost
@@ -19,6 +19,9 @@ class Comparison:
     whole: Cost
     """From the connector through `shape` into the synced log."""
     others: Mapping[str, Cost] = field(default_factory=dict)
+    """They keep nothing: beside `alone`."""
+    keeping: Mapping[str, Cost] = field(default_factory=dict)
+    """The same, keeping what they read: beside `whole`."""
 
     def figures(self) -> list[Figure]:
         rate = f"{self.unit}/CPU s"
@@ -39,16 +42,30 @@ class Comparison:
                 Figure(f"{self.what}: with shape and log to {name}", complete, "times",
                        better="higher"),
             ]  # fmt: skip
+        for name, cost in self.keeping.items():
+            ratio = self.whole.per_cpu_second / cost.per_cpu_second
+            found += [
+                Figure(f"{self.what}: {name}", cost.per_cpu_second, rate, better="higher"),
+                Figure(f"{self.what}: with shape and log to {name}", ratio, "times",
+                       better="higher"),
+            ]  # fmt: skip
         return [_rounded(figure) for figure in found]
 
     def as_dict(self) -> dict[str, Any]:
-        others = {name: cost.as_dict() for name, cost in self.others.items()}
+        beside = {**self.others, **self.keeping}
+        others = {name: cost.as_dict() for name, cost in beside.items()}
         return {"connector": self.alone.as_dict(), "whole": self.whole.as_dict()} | others
 
 
-def with_telegraf(measure: Callable[[], Cost]) -> dict[str, Cost]:
-    """Telegraf's cost, where it can be built."""
-    return {"Telegraf": measure()} if install.telegraf() is not None else {}
+class Measure(Protocol):
+    def __call__(self, *, stores: bool) -> Cost: ...
+
+
+def with_telegraf(measure: Measure) -> tuple[dict[str, Cost], dict[str, Cost]]:
+    """Telegraf's cost, keeping nothing and writing to a file; empty where it cannot be built."""
+    if install.telegraf() is None:
+        return {}, {}
+    return {"Telegraf": measure(stores=False)}, {"Telegraf into a file": measure(stores=True)}
 
 
 def versions() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Telegraf beside us: inputs that read the same, and an output that throws everything away."""
+"""Telegraf beside us: inputs that read the same; what they read is thrown away, or written down."""
 
 import subprocess
 import tempfile
@@ -25,7 +25,6 @@ _AGENT = """
   omit_hostname = true
   skip_processors_after_aggregators = true
   quiet = true
-[[outputs.discard]]
 [[outputs.file]]
   files = ["{told}"]
   data_format = "influx"
@@ -34,17 +33,40 @@ _AGENT = """
   interval = "500ms"
   collect_memstats = false
 """
+_DISCARD = """
+[[outputs.discard]]
+"""
+_FILE = """
+[[outputs.file]]
+  files = ["{stored}"]
+  data_format = "influx"
+  namedrop = ["internal_*"]
+"""
+"""Lines of text given to the operating system; nothing waits until they are on disk."""
 
 
-def measure(inputs: str, kind: str, seconds: float, *, interval_ms: int, values: int = 1) -> Cost:
-    """Run with these inputs of one kind, whose metrics have so many `values` each."""
+def measure(
+    inputs: str,
+    kind: str,
+    seconds: float,
+    *,
+    interval_ms: int,
+    values: int = 1,
+    stores: bool = False,
+) -> Cost:
+    """Run with these inputs of one kind, whose metrics have so many `values` each.
+
+    `stores`: what it reads goes into a file; else it is thrown away.
+    """
     program = telegraf()
     if program is None:
         raise FileNotFoundError("no Go toolchain here to build Telegraf with")
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder, "told")
         config = Path(folder, "telegraf.conf")
-        config.write_text(_AGENT.format(interval_ms=interval_ms, told=told) + inputs)
+        output = _FILE.format(stored=Path(folder, "stored")) if stores else _DISCARD
+        agent = _AGENT.format(interval_ms=interval_ms, told=told)
+        config.write_text(agent + output + inputs)
         running = subprocess.Popen([program, "--config", str(config)], stderr=subprocess.DEVNULL)
         try:
             _next_count(told, kind)
