@@ -6,18 +6,20 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from html import unescape
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from httpx import AsyncClient
+from httpx import AsyncClient, Response
 
 from isthmus.field.registry import SOURCE_KINDS
+from isthmus.model.masking import HIDDEN
 from isthmus.testing.opcua_server import OpcuaServer, papers
 from isthmus.testing.tcp_proxy import LOOPBACK
 from isthmus.web.pages.connect_form import fields_of
 
 from .press_company import PRESS, texts
-from .test_connect import PATIENCE, Site, digest, running
+from .test_connect import PATIENCE, Site, digest, running, until
 from .test_pages import text_of
 
 PLACE = "/endpoint/acme/hamburg"
@@ -174,3 +176,160 @@ async def test_who_only_looks_on_may_not(site: Site) -> None:
         assert (await http.get(PLACE)).status_code == 403
         assert (await http.post(PLACE, data={"do": "test", "sel": "im07"})).status_code == 403
         assert (await http.get("/endpoint-test/im07")).status_code == 403
+
+
+# For programs -----------------------------------------------------------------------------------
+
+API = "/api/v1/connect"
+
+
+async def put(http: AsyncClient, name: str, site: str = "hamburg", **entry: Any) -> Response:
+    return await http.put(f"{API}/drafts/{name}", json={"site": site, "entry": entry})
+
+
+def opcua(port: int, **more: str) -> dict[str, str]:
+    return {"kind": "opcua", "endpoint": f"opc.tcp://{LOOPBACK}:{port}"} | more
+
+
+async def test_programs_draft_replace_and_discard_a_source(site: Site) -> None:
+    before = texts(site.model)
+    async with site.client() as http:
+        made = await put(http, "im08", **opcua(1))
+        assert made.status_code == 200, made.text
+        replaced = (await put(http, "im08", **opcua(4840))).json()
+        assert replaced == {
+            "name": "im08", "site": "hamburg", "kind": "opcua", "entry": opcua(4840),
+        }  # fmt: skip
+        assert (await http.get(f"{API}/drafts")).json() == [replaced]
+        assert (await http.delete(f"{API}/drafts/im08")).status_code == 204
+        again = await http.delete(f"{API}/drafts/im08")
+        assert (again.status_code, again.json()["error"]["code"]) == (404, "unknown_draft")
+        assert (await http.get(f"{API}/drafts")).json() == []
+    assert texts(site.model) == before
+
+
+REFUSED = [
+    ("IM 08", {"kind": "opcua"}, "small letters"),
+    ("im07", opcua(1), "there is a source `im07` already"),
+    ("im08", {"kind": ["opcua"]}, "no kind of source"),
+    ("im08", {}, "no kind of source"),
+    ("im08", {"kind": "opcua", "endpoint": "http://10.0.0.1"}, "`endpoint`"),
+    ("im08", opcua(1, user="u", password="open sesame"), "write ${NAME}"),
+    ("im08", {"kind": "http", "url": "http://u:sesame@10.0.0.1/"}, "write ${NAME}"),
+    ("im08", {"kind": "http", "url": "http://h/", "auth": {"token": "sesame"}}, "`token` would"),
+    ("im08", {"kind": "http", "url": "${NOBODY_SET_THIS}"}, "no environment variable"),
+]
+
+
+async def test_a_draft_that_cannot_be_kept_is_refused_and_no_secret_is_repeated(
+    site: Site,
+) -> None:
+    async with site.client() as http:
+        for name, entry, said in REFUSED:
+            answer = await put(http, name, **entry)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (400, "refused")
+            assert said in answer.json()["error"]["message"]
+            assert "sesame" not in answer.text
+        assert (await put(http, "im08", site="graz", **opcua(1))).status_code == 400
+    assert site.platform.workbench.drafts() == {}
+
+
+async def test_secrets_of_a_draft_come_back_only_as_the_name_of_their_variable(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRESS_PASSWORD", "open sesame")
+    url = "postgresql+psycopg://10.0.0.1/hall?password=sesame"
+    read = {"table": "cycles", "time": ["at"]}
+    async with site.client() as http:
+        named = await put(http, "im08", **opcua(1, user="u", password="${PRESS_PASSWORD}"))
+        assert named.json()["entry"]["password"] == "${PRESS_PASSWORD}"
+        hidden = await put(http, "hall", kind="sql", url=url, **read)
+        assert hidden.status_code == 200, hidden.text
+        assert hidden.json()["entry"] == {"kind": "sql", "url": HIDDEN} | read
+        assert "sesame" not in named.text + hidden.text + (await http.get(f"{API}/drafts")).text
+
+
+async def test_programs_see_what_a_server_offers_and_trust_the_certificate_they_compared(
+    site: Site, tmp_path: Path
+) -> None:
+    with OpcuaServer(PRESS, **papers(tmp_path, "server")._asdict()) as secure:
+        async with site.client() as http:
+            await put(http, "im08", **opcua(secure.port))
+            ways = (await http.post(f"{API}/im08/ways")).json()
+            assert not ways["certificate"]["trusted"]
+            assert ways["ours"] == ""
+            encrypted = ("sign_and_encrypt", "Basic256Sha256")
+            assert (*encrypted, False) in [tuple(one.values()) for one in ways["offers"]]
+            wrong = await http.post(f"{API}/im08/trust", json={"fingerprint": "00"})
+            assert (wrong.status_code, wrong.json()["error"]["code"]) == (400, "refused")
+            compared = {"fingerprint": ways["certificate"]["fingerprint"]}
+            trusted = (await http.post(f"{API}/im08/trust", json=compared)).json()
+            assert trusted["certificate"]["trusted"]
+            ours = (await http.post(f"{API}/certificate")).json()["fingerprint"]
+            assert (await http.post(f"{API}/certificate")).json()["fingerprint"] == ours
+            await put(http, "im08", **opcua(secure.port, security=encrypted[0]))
+            ways = (await http.post(f"{API}/im08/ways")).json()
+            assert (ways["ours"], ways["trouble"]) == (ours, "")
+            assert [one["security"] for one in ways["offers"] if one["used"]] == [encrypted[0]]
+            assert (await tried(http, "im08"))["trouble"] == ""
+
+
+async def tried(http: AsyncClient, name: str, seconds: float = 1.0) -> dict[str, Any]:
+    begun = await http.post(f"{API}/{name}/trial", json={"seconds": seconds})
+    assert begun.status_code == 202, begun.text
+    assert begun.json()["running"]
+
+    async def look() -> dict[str, Any]:
+        return dict((await http.get(f"{API}/{name}/trial")).json())
+
+    ended: dict[str, Any] = await until(look, lambda one: not one["running"])
+    return ended
+
+
+async def test_a_trial_is_begun_followed_and_says_what_came_of_each_tag(site: Site) -> None:
+    async with site.client() as http:
+        never = await http.get(f"{API}/im07/trial")
+        assert (never.status_code, never.json()["error"]["code"]) == (404, "no_trial")
+        ended = await tried(http, "im07")
+    assert (ended["asked"], ended["trouble"], ended["seconds"]) == (1, "", 1.0)
+    assert [(one["tag"], one["quality"]) for one in ended["tags"]] == [
+        ("ns=2;s=IM07.Maschinenstatus", "good")
+    ]
+
+
+async def test_a_trial_that_runs_is_not_begun_anew(site: Site) -> None:
+    async with site.client() as http:
+        await http.post(f"{API}/im07/trial", json={"seconds": 2})
+        second = (await http.post(f"{API}/im07/trial", json={"seconds": 600})).json()
+        assert second["seconds"] == 2
+        for seconds in (0, 601):
+            answer = await http.post(f"{API}/im07/trial", json={"seconds": seconds})
+            assert answer.status_code == 422
+
+
+async def test_a_trial_of_nobody_and_ways_of_no_opc_ua_server_say_why(site: Site) -> None:
+    async with site.client() as http:
+        await put(http, "im08", **opcua(1))
+        assert "no answer" in (await tried(http, "im08"))["trouble"]
+        assert "no answer" in (await http.post(f"{API}/im08/ways")).json()["trouble"]
+        await put(http, "plc", kind="modbus", host=LOOPBACK)
+        other = await http.post(f"{API}/plc/ways")
+        assert (other.status_code, other.json()["error"]["code"]) == (400, "refused")
+        assert (await http.post(f"{API}/im99/ways")).status_code == 404
+
+
+CALLS = [
+    ("GET", "drafts"), ("PUT", "drafts/im08"), ("DELETE", "drafts/im08"), ("POST", "certificate"),
+    ("POST", "im07/ways"), ("POST", "im07/trust"), ("POST", "im07/trial"), ("GET", "im07/trial"),
+]  # fmt: skip
+
+
+async def test_all_of_it_needs_the_role_and_from_a_browser_the_token_of_a_page(site: Site) -> None:
+    async with site.client("viewer") as http:
+        for method, path in CALLS:
+            assert (await http.request(method, f"{API}/{path}", json={})).status_code == 403
+    async with site.client() as http:
+        http.headers.pop("X-CSRF-Token")
+        for method, path in CALLS:
+            answer = await http.request(method, f"{API}/{path}", json={})
+            assert (answer.status_code == 403) == (method != "GET")

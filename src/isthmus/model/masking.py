@@ -15,6 +15,7 @@ _SECRET_VALUE: Final = re.compile(
         (?P<value>"[^"]*"|'[^']*'|[^\s,}\]]+)""",
     re.VERBOSE | re.IGNORECASE,
 )
+_VARIABLE: Final = re.compile(r"\$\{\w+\}")
 _URL_PASSWORD: Final = re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)@")
 
 
@@ -26,6 +27,11 @@ def masked(line: str) -> str:
 
 def is_secret_key(key: str) -> bool:
     return SECRET_WORD.search(key.lower()) is not None
+
+
+def is_variable(value: object) -> bool:
+    """Whether a value is nothing but the name of an environment variable, as in `${NAME}`."""
+    return isinstance(value, str) and _VARIABLE.fullmatch(value) is not None
 
 
 def url_password(text: str) -> bool:

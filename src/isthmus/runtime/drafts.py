@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from isthmus.field.registry import SOURCE_KINDS
-from isthmus.model.masking import is_secret_key
+from isthmus.model.masking import is_secret_key, is_variable, url_password
 from isthmus.model.plant import Source
 from isthmus.web.workbench import RefusedChangeError
 
@@ -64,26 +64,49 @@ def source_of(site: str, name: str, entry: Entry) -> Source:
     """The source as the model would make it; RefusedChangeError with all that is wrong."""
     if not _NAME.fullmatch(name):
         raise RefusedChangeError(f"`{name}`: a name has small letters, digits, - and _ only")
-    kind = entry.get("kind", "")
+    kind = str(entry.get("kind", ""))
     if kind not in SOURCE_KINDS:
         raise RefusedChangeError(f"there is no kind of source `{kind}`")
-    for key, value in entry.items():
-        if is_secret_key(key) and not _VARIABLE.fullmatch(str(value)):
-            said = f"`{key}` would stand in the model for all to read: write ${{NAME}} and set "
-            raise RefusedChangeError(said + "the environment variable NAME for the platform")
+    _keep_no_secret("", entry)
     try:
-        spec = SOURCE_KINDS[kind].model_validate({k: _filled(k, v) for k, v in entry.items()})
+        spec = SOURCE_KINDS[kind].model_validate(_filled("", entry))
     except ValidationError as error:
         wrong = [f"`{'.'.join(map(str, e['loc']))}`: {e['msg']}" for e in error.errors()]
         raise RefusedChangeError("; ".join(wrong)) from None  # its text repeats the values
     return Source(name, site, spec, (), ())
 
 
+def _keep_no_secret(key: str, value: Any) -> None:
+    """Refuse an entry that would make a secret readable for all who read the model."""
+    match value:
+        case dict():
+            for name, one in value.items():
+                _keep_no_secret(name, one)
+        case list():
+            for one in value:
+                _keep_no_secret(key, one)
+        case _ if is_variable(value):
+            return
+        case _ if is_secret_key(key) or url_password(str(value)):
+            said = f"`{key}` would stand in the model for all to read: write ${{NAME}} and set "
+            raise RefusedChangeError(said + "the environment variable NAME for the platform")
+
+
 def _filled(key: str, value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    for name in _VARIABLE.findall(value):
+    match value:
+        case dict():
+            return {name: _filled(name, one) for name, one in value.items()}
+        case list():
+            return [_filled(key, one) for one in value]
+        case str():
+            return _with_variables(key, value)
+        case _:
+            return value
+
+
+def _with_variables(key: str, text: str) -> str:
+    for name in _VARIABLE.findall(text):
         if name not in os.environ:
             said = f"`{key}`: the platform has no environment variable {name}"
             raise RefusedChangeError(said)
-    return _VARIABLE.sub(lambda found: os.environ[found[1]], value)
+    return _VARIABLE.sub(lambda found: os.environ[found[1]], text)

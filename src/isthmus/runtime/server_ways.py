@@ -48,14 +48,15 @@ async def trust(source: Source, seen: str) -> None:
     TrustFolder.of_this_site().trust(shown)
 
 
-def make_certificate() -> None:
-    """As `isthmus certs create`; one that is there stays."""
+def make_certificate() -> str:
+    """As `isthmus certs create`; one that is there stays. The fingerprint of ours."""
     folder = TrustFolder.of_this_site()
-    if folder.own() is not None:
-        return
-    key = folder.key()
-    made = certificates.issue(key, socket.gethostname(), now=datetime.now(UTC), valid=VALID)
-    folder.keep(made, key)
+    ours = folder.own()
+    if ours is None:
+        key = folder.key()
+        ours = certificates.issue(key, socket.gethostname(), now=datetime.now(UTC), valid=VALID)
+        folder.keep(ours, key)
+    return fingerprint(ours)
 
 
 def fingerprint(certificate: x509.Certificate) -> str:

@@ -212,8 +212,8 @@ class Workbench(Protocol):
         """Trust the server's certificate, if it is still the one a person looked at."""
         ...
 
-    def make_certificate(self) -> None:
-        """Ours, where there is none yet."""
+    def make_certificate(self) -> str:
+        """Ours, where there is none yet; its fingerprint."""
         ...
 
     def begin_trial(self, name: str, seconds: float) -> None:

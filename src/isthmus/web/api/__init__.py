@@ -6,6 +6,7 @@ from starlette.middleware import Middleware
 from isthmus.web.api import (
     completeness,
     connect,
+    drafts,
     errors,
     kpi,
     machines,
@@ -23,7 +24,7 @@ PREFIX = "/api/v1"
 MOST_BODY = 200_000
 """Bytes of a request."""
 
-ROUTERS = (kpi, completeness, machines, stops, sources, shifts, model, sql, connect)
+ROUTERS = (kpi, completeness, machines, stops, sources, shifts, model, sql, connect, drafts)
 
 
 def create_api(web: Web) -> FastAPI:

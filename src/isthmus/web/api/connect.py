@@ -269,7 +269,7 @@ async def post_proposals(platform: Running, body: ProposalsIn) -> list[Suggestio
             await bench.watch(target, body.seconds)
         found = await run_in_threadpool(bench.propose, target)
     except RefusedChangeError as error:
-        raise _refused(error) from None
+        raise refused(error) from None
     except Unreachable as error:
         raise ApiError(503, "unreachable", str(error)) from None
     return [
@@ -294,10 +294,10 @@ async def post_apply(platform: Running, body: ApplyIn) -> AppliedOut:
     try:
         return AppliedOut(changes=await platform.workbench.apply(target, choices, body.digest))
     except RefusedChangeError as error:
-        raise _refused(error) from None
+        raise refused(error) from None
 
 
-def _refused(error: RefusedChangeError) -> ApiError:
+def refused(error: RefusedChangeError) -> ApiError:
     return ApiError(400, "refused", str(error), "nothing was changed")
 
 
