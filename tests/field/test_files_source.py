@@ -224,6 +224,14 @@ async def test_a_wrong_encoding_fails_the_whole_file_and_no_other(drop):
     assert "nothing of a.csv was taken" in missed.detail
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+async def test_a_file_without_the_byte_order_mark_its_encoding_needs_fails_and_no_other(drop, name):
+    drop.put(name, PLAIN)
+    drop.options["encoding"] = "utf-16"
+    assert await drop.read() == []
+    assert "is not utf-16: UTF-16 stream does not start with BOM" in drop.reason(name)
+
+
 GERMAN = "Datum;Uhrzeit;Druck;Stück;Text\r\n17.11.2026;09:00:00;1.234,5;12;0,5 ok\r\n"
 DECLARED = {"time": ["Datum", "Uhrzeit"], "time_format": "%d.%m.%Y %H:%M:%S",
             "timezone": "Europe/Berlin", "decimal": ",", "thousands": "."}  # fmt: skip

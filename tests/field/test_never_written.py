@@ -7,43 +7,41 @@ tried, too; its tags are partly of the device, partly not.
 import asyncio
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
-import annotated_types
 import pytest
 from asyncua import ua
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 
 from isthmus.base.clock import SystemClock
-from isthmus.field.connector import AnyConnector, Refused, Unreachable, Unsupported
+from isthmus.field.connectors.sparkplug import SparkplugSource
+from isthmus.field.connectors.sparkplug.proto import messages
 from isthmus.field.registry import SOURCE_KINDS, connector
 from isthmus.model.spec.site import SourceSpec
 from isthmus.testing import ads_router, ethernetip_controller, modbus_server, opcua_wire, s7_server
 from isthmus.testing.connector_suite import PATIENCE
 from isthmus.testing.mosquitto import PROGRAM, Mosquitto
-from isthmus.testing.mqtt_wire import PUBLISH, packets
+from isthmus.testing.mqtt_wire import CONNECT, PUBLISH, Published, connection, packets, published
 from isthmus.testing.mtconnect_agent import Component, Item, MtconnectAgent
 from isthmus.testing.mtconnect_agent import Device as Machine
 from isthmus.testing.opcua_server import OpcuaServer
 from isthmus.testing.rest_server import Response, RestServer
 from isthmus.testing.shdr_adapter import ShdrAdapter
+from isthmus.testing.sparkplug_edge import STRING, Metric, SparkplugEdge
 from isthmus.testing.tcp_proxy import LOOPBACK, TcpProxy
+
+from . import test_never_written_tables as tables
+from .drawn import keys_of, use
 
 EXAMPLES = 12
 """Of each kind."""
-READS = 2
-READS_WITHIN = 0.15
-DURATIONS = (0.02, 0.1, 0.5, 1.0)
-"""Seconds that a key may be drawn to: short, for the test's sake."""
 
 
 # Devices -----------------------------------------------------------------------------------------
@@ -79,6 +77,30 @@ async def broker() -> AsyncIterator[int]:
             yield device.port
         finally:
             await device.stop()
+
+
+@asynccontextmanager
+async def hall() -> AsyncIterator[int]:
+    """A broker with an edge node that gives a host every reason to ask for a rebirth."""
+    async with broker() as port:
+        edge = SparkplugEdge(port)
+        edge.add("press-4", Metric("State", STRING, "RUN"))
+        await asyncio.to_thread(edge.start)
+        talking = asyncio.create_task(_without_births(edge))
+        try:
+            yield port
+        finally:
+            talking.cancel()
+            await asyncio.wait({talking})
+            await asyncio.to_thread(edge.stop)
+
+
+async def _without_births(edge: SparkplugEdge) -> None:
+    while True:
+        edge.obeys = False
+        edge.seq = (edge.seq + 3) % 256
+        await asyncio.to_thread(edge.set, "press-4", "State", "HALT")
+        await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
@@ -140,7 +162,29 @@ async def interface() -> AsyncIterator[int]:
 
 
 def publications(sent: bytes) -> list[str]:
-    return ["PUBLISH" for packet in packets(sent) if packet.kind == PUBLISH]
+    """Their topics, of wills, too; a rebirth request by that name."""
+    version, found = 4, []
+    for packet in packets(sent):
+        if packet.kind == CONNECT:
+            connect = connection(packet)
+            version = connect.version
+            found += [connect.will] if connect.will is not None else []
+        elif packet.kind == PUBLISH:
+            found.append(published(packet, version))
+    return [_named(one) for one in found]
+
+
+def _named(said: Published) -> str:
+    if "/NCMD/" in said.topic:
+        metrics = messages().Payload.FromString(said.payload).metrics
+        if [(one.name, one.boolean_value) for one in metrics] == [("Node Control/Rebirth", True)]:
+            return REBIRTH
+    return said.topic
+
+
+def of_a_host(spec: SparkplugSource) -> set[str]:
+    state = {f"spBv1.0/STATE/{spec.host_id}"} if spec.host_id else set()
+    return state | ({REBIRTH} if spec.rebirth else set())
 
 
 def other_than_get(sent: bytes) -> list[str]:
@@ -163,7 +207,11 @@ def cip(service: bytes) -> bytes:
     return struct.pack("<HH", 0x70, len(body)) + bytes(20) + body
 
 
+REBIRTH = "rebirth request"
 REGISTERS = ("holding:1", "holding:2:float32", "input:7.3", "coil:3", "coil:999")
+METRICS = ("plant/edge-1/press-4:State", "plant/edge-1:bdSeq", "plant/edge-7:Nothing")
+A_PUBLISH = b"\x30\x06\x00\x03a/b1"
+A_COMMAND = b"\x30\x26\x00\x21spBv1.0/plant/DCMD/edge-1/press-4\x18\x00\x00"
 A_MODBUS_WRITE = struct.pack(">HHHBBHH", 1, 0, 6, 1, 6, 100, 1)
 A_CIP_WRITE = cip(b"\x4d\x02\x91\x01A\x00\xc4\x00\x01\x00" + bytes(4))
 
@@ -183,6 +231,10 @@ class Kind:
     """A request that changes the device, as another client might send it."""
     fixed: Mapping[str, Any] = field(default_factory=dict)
     """Keys that are not drawn, because the device could not be reached with any other."""
+    permitted: Callable[[Any], set[str]] = lambda _: set()
+    """By the keys of the source: writes with an explicit permission."""
+    all_permitted: bool = False
+    """The keys of this line permit writes, and each of these is seen at least once."""
 
 
 def at_host(port: int) -> Mapping[str, Any]:
@@ -207,7 +259,16 @@ KINDS: dict[str, Kind] = {
     ),
     "mqtt": Kind(
         broker, at_host, ("press/state", "press/+/count#$.n", "plant/#"), publications,
-        b"\x30\x06\x00\x03a/b1",
+        A_PUBLISH,
+    ),
+    "sparkplug": Kind(
+        hall, at_host, METRICS, publications, A_PUBLISH, {"rebirth": False, "first_value": 0.1},
+        of_a_host,
+    ),
+    "sparkplug with permission": Kind(
+        hall, at_host, METRICS, publications, A_COMMAND,
+        {"rebirth": True, "host_id": "isthmus-hall", "first_value": 0.1}, of_a_host,
+        all_permitted=True,
     ),
     "mtconnect": Kind(
         agent, lambda port: {"url": f"http://{LOOPBACK}:{port}"}, ("execution", "M1/parts", "no"),
@@ -234,18 +295,17 @@ KINDS: dict[str, Kind] = {
 }  # fmt: skip
 
 ELSEWHERE = {
-    "sparkplug": "a host says that it is there and asks for births: test_sparkplug.py",
-    "sql": "the database is asked whether it was written: test_sql_source.py",
-    "files": "a drop is moved to done/ or failed/, as the model says",
-    "webhook": "nothing is ever sent: it listens",
+    "sql": tables.test_no_configuration_changes_a_database,
+    "files": tables.test_no_configuration_changes_a_file,
+    "webhook": tables.test_no_configuration_speaks_without_being_asked,
 }
-"""Kinds without a line above, and why."""
+"""Kinds whose device is no server of a protocol of its own: their property is beside this file."""
 
 
 # The property ------------------------------------------------------------------------------------
 
 
-def test_every_kind_of_source_is_in_the_table_or_says_why_not() -> None:
+def test_every_kind_of_source_has_its_property() -> None:
     assert sorted(SOURCE_KINDS) == sorted({*map(kind_of, KINDS), *ELSEWHERE})
 
 
@@ -258,19 +318,23 @@ def test_a_write_request_would_be_recognised(line: str) -> None:
 async def test_no_configuration_writes(line: str) -> None:
     of, kind = KINDS[line], kind_of(line)
     loop = asyncio.get_running_loop()
-    spoken = set()
+    spoken, written, allowed = set(), set(), set()
     async with of.device() as port:
 
         @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
         @given(keys_of(SOURCE_KINDS[kind], {*of.address(port), *of.fixed}), tags_of(of))
         def nothing_is_written(keys: dict[str, Any], tags: list[str]) -> None:
             examined = asyncio.run_coroutine_threadsafe(sent_to(of, port, kind, keys, tags), loop)
-            sent = examined.result(PATIENCE)
+            spec, sent = examined.result(PATIENCE)
+            permitted = of.permitted(spec) if spec is not None else set()
             spoken.add(len(sent) > 0)
-            assert of.writes(sent) == []
+            written.update(of.writes(sent))
+            allowed.update(permitted)
+            assert {*of.writes(sent)} <= permitted
 
         await asyncio.to_thread(nothing_is_written)
     assert True in spoken, "nothing was said to the device at all"
+    assert not of.all_permitted or written == allowed != set()
 
 
 def kind_of(line: str) -> str:
@@ -280,67 +344,16 @@ def kind_of(line: str) -> str:
 
 async def sent_to(
     of: Kind, port: int, kind: str, keys: Mapping[str, Any], tags: Sequence[str]
-) -> bytes:
+) -> tuple[SourceSpec | None, bytes]:
     """All that a connector of this kind, so configured, says to the device."""
     async with TcpProxy(port) as proxy:
         try:
             spec = SOURCE_KINDS[kind](**of.address(proxy.port), **of.fixed, **keys)
         except ValidationError:
-            return b""  # keys that contradict each other are another test's concern
+            return None, b""  # keys that contradict each other are another test's concern
         await use(connector(kind)("press_1", spec, tags, SystemClock()))
-    return bytes(proxy.sent)
+    return spec, bytes(proxy.sent)
 
 
 def tags_of(of: Kind) -> st.SearchStrategy[list[str]]:
     return st.lists(st.sampled_from(of.tags), unique=True, max_size=4)
-
-
-async def use(reading: AnyConnector) -> None:
-    """As the runtime and the person who browses do; what goes wrong is not asked here."""
-    with suppress(Unreachable, Refused, Unsupported, TimeoutError):
-        await reading.open()
-        for _ in range(READS):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(reading.read(), READS_WITHIN)
-            await reading.acknowledge()
-        async for _ in reading.browse():
-            pass
-    await reading.close()
-
-
-def keys_of(spec: type[SourceSpec], given_already: set[str]) -> st.SearchStrategy[dict[str, Any]]:
-    """Some of the keys a person may write, each within its own bounds."""
-    drawn = {
-        name: values
-        for name, about in spec.model_fields.items()
-        if name not in given_already | {"kind", "enabled"}
-        and (values := _values(about.annotation, about)) is not None
-    }
-    return st.fixed_dictionaries({}, optional=drawn)
-
-
-def _values(annotation: Any, about: FieldInfo) -> st.SearchStrategy[Any] | None:
-    """Values of a switch, a choice, a number or a duration; None for what has to be meant."""
-    if get_origin(annotation) is Literal:
-        return st.sampled_from(get_args(annotation))
-    if get_origin(annotation) in {Union, UnionType}:
-        parts = [_values(part, about) for part in get_args(annotation)]
-        known = [part for part in parts if part is not None]
-        return st.one_of(known) if known else None
-    low, high = _bounds(about)
-    if annotation is bool:
-        return st.booleans()
-    if annotation is int:
-        return st.integers(int(low or 0), int(high or 1000))
-    if annotation is float:
-        allowed = [seconds for seconds in DURATIONS if seconds >= (low or 0)]
-        return st.sampled_from(allowed) if allowed else None
-    return None
-
-
-def _bounds(about: FieldInfo) -> tuple[float | None, float | None]:
-    low = high = None
-    for item in about.metadata:
-        low = item.ge if isinstance(item, annotated_types.Ge) else low
-        high = item.le if isinstance(item, annotated_types.Le) else high
-    return low, high

@@ -386,7 +386,7 @@ async def test_an_edge_node_with_us_as_primary_host_waits_for_us(edge: Sparkplug
 
 async def test_who_only_listens_publishes_nothing_at_all(edge: SparkplugEdge) -> None:
     await started(edge)
-    async with opened(connector(edge, host_id=HOST, state=False)) as host:
+    async with opened(connector(edge)) as host:
         samples = await births(host)
     assert {sample.quality for sample in samples} == {BAD_WAITING_FOR_INITIAL_DATA}
     assert edge.births == 0

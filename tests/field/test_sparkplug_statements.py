@@ -135,7 +135,7 @@ async def _connection(edge: SparkplugEdge, version: str) -> Said:
     began = clock.now()
     async with TcpProxy(edge.port) as proxy:
         spec = SparkplugSource(
-            host="127.0.0.1", port=proxy.port, rebirth=True, protocol=version,
+            host="127.0.0.1", port=proxy.port, host_id=HOST, rebirth=True, protocol=version,
             reorder_timeout=0.1, first_value=0.5,
         )  # fmt: skip
         async with opened(SparkplugConnector("hall-2", spec, [TEMP], clock)) as host:
@@ -503,7 +503,7 @@ ELSEWHERE: Mapping[str, str] = {
         "we always send DISCONNECT"
     ),
     "operational-behavior-host-application-host-id": (
-        "unique names are the plant's to give: `host_id`, by default the source's own name"
+        "unique names are the plant's to give: `host_id`"
     ),
     "operational-behavior-host-application-multi-server-timestamp": (
         "a source has one broker; each connection has its own timestamp"

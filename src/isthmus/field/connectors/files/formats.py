@@ -84,8 +84,8 @@ def _csv(path: Path, spec: FilesSource, needed: Sequence[str]) -> Iterator[FileR
             delimiter = _delimiter(path, encoding, spec, needed)
             reader = csv.reader(file, delimiter=delimiter, strict=True)
             yield from _lines(reader, spec.header, needed)
-        except UnicodeDecodeError as error:
-            reason = f"is not {encoding}: {error.reason}; declare its `encoding`"
+        except UnicodeError as error:
+            reason = f"is not {encoding}: {_why(error)}; declare its `encoding`"
             raise UnreadableError(reason) from None
         except csv.Error as error:
             raise UnreadableError(f"line {reader.line_num}: {error}") from None
@@ -129,8 +129,13 @@ def _json_lines(path: Path, spec: FilesSource) -> Iterator[FileRow]:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield _json(number, line)
-        except UnicodeDecodeError as error:
-            raise UnreadableError(f"is not {encoding}: {error.reason}") from None
+        except UnicodeError as error:
+            raise UnreadableError(f"is not {encoding}: {_why(error)}") from None
+
+
+def _why(error: UnicodeError) -> str:
+    """Of a byte order mark that is missing Python says it in words of its own."""
+    return error.reason if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 def _json(number: int, line: str) -> FileRow:

@@ -53,7 +53,7 @@ class SparkplugConnector(Connector[SparkplugSource]):
         for tag in tags:
             address = spec.parse_tag(tag)
             self._edge(address.node).metrics.want(tag, address)
-        self._state = state_topic(spec.host_id or f"isthmus-{name}")
+        self._state = state_topic(spec.host_id)
         self._connected_at: Micros = 0
         self._online = False
         self._denied = False
@@ -69,12 +69,12 @@ class SparkplugConnector(Connector[SparkplugSource]):
 
     async def open(self) -> None:
         self._connected_at = self._last_read = self.clock.now()
-        will = state(self._state, online=False, at=self._connected_at) if self.spec.state else None
+        will = state(self._state, online=False, at=self._connected_at) if self.spec.speaks else None
         how = await settings(self.spec, self.name, session_expiry=0.0, will=will)
         link = self._link = Link(how, self.clock)
         await link.connect()
         await self._subscribe(link)
-        if self.spec.state:
+        if self.spec.speaks:
             await link.publish(self._birth())
             self._online = True
         now = asyncio.get_running_loop().time()
@@ -133,7 +133,7 @@ class SparkplugConnector(Connector[SparkplugSource]):
     async def _subscribe(self, link: Link) -> None:
         """To our own STATE first, as the specification wants it."""
         wanted = filters(self._edges)
-        if self.spec.state:
+        if self.spec.speaks:
             wanted.insert(0, self._state)
         granted = await link.subscribe(wanted, _QOS)
         denied = [name for name, given in zip(wanted, granted, strict=True) if not given]

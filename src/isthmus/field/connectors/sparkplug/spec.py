@@ -16,10 +16,9 @@ class SparkplugSource(BrokerSource):
 
     kind: Literal["sparkplug"] = "sparkplug"
     host_id: str = Field(default="", max_length=128)
-    """Name of our host application, unique at the broker; `isthmus-` and the name of the source
-    where it is not given. Edge nodes that have it as their primary host wait for us."""
-    state: bool = True
-    """Publish our own STATE (retained), as a host application must. `false`: only listen."""
+    """Name of our host application, unique at the broker, and with it permission to publish our
+    STATE (retained) under this name, for which edge nodes wait that have it as their primary host.
+    Without it we only listen."""
     rebirth: bool = False
     """Permission to ask edge nodes for a rebirth: the one command that is ever sent. Without it
     values of a node are read from its next birth on."""
@@ -36,11 +35,16 @@ class SparkplugSource(BrokerSource):
             check_id(self.host_id, "host_id")
         return self
 
+    @property
+    def speaks(self) -> bool:
+        """Whether it publishes STATE, as a host application must."""
+        return self.host_id != ""
+
     @classmethod
     def parse_tag(cls, tag: str) -> Address:
         return parse_address(tag)
 
     def for_probe(self) -> "SparkplugSource":
         """Under another name and without STATE: when it ends, no edge node loses its host."""
-        probe = {"client_id": f"isthmus-probe-{token_hex(4)}", "state": False}
+        probe = {"client_id": f"isthmus-probe-{token_hex(4)}", "host_id": ""}
         return self.model_copy(update=probe)
