@@ -394,12 +394,12 @@ async def test_history_is_what_the_buffer_still_has(agent: MtconnectAgent) -> No
 async def test_browsing_shows_components_and_data_items(agent: MtconnectAgent) -> None:
     async with opened(connector(agent, "m1_count")) as mtconnect:
         root = [node async for node in mtconnect.browse()]
-        machine = [node async for node in mtconnect.browse("M1")]
-        path = [node async for node in mtconnect.browse("M1/Controller/path")]
+        machine = [node async for node in mtconnect.browse("M1/")]
+        path = [node async for node in mtconnect.browse("M1/Controller/path/")]
     assert [(node.name, node.has_children) for node in root] == [("M1", True), ("M2", True)]
     assert [(node.name, node.has_children, node.tag) for node in machine] == [
-        ("Axes", True, ""),
-        ("Controller", True, ""),
+        ("Axes", True, "M1/Axes/"),
+        ("Controller", True, "M1/Controller/"),
         ("m1_avail", False, "M1/m1_avail"),
         ("m1_asset_chg", False, "M1/m1_asset_chg"),
         ("m1_asset_rem", False, "M1/m1_asset_rem"),

@@ -20,7 +20,7 @@ from isthmus.runtime.probe import CLOSE_SECONDS, OPEN_SECONDS, Factory, listen, 
 from isthmus.runtime.settings import Settings
 
 _SAVE_EVERY: Final = 5.0
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
 
 @dataclass(frozen=True)

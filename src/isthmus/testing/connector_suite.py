@@ -9,7 +9,7 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -17,8 +17,9 @@ import psutil
 import pytest
 
 from isthmus.base.clock import SECOND, Micros, SystemClock, to_micros
-from isthmus.field.connector import AnyConnector, Refused, Unreachable
-from isthmus.flow.parcel import BAD, GOOD, SAMPLES_SCHEMA
+from isthmus.field.browse import Crawl
+from isthmus.field.connector import AnyConnector, Connector, Refused, Unreachable, Unsupported
+from isthmus.flow.parcel import BAD, BAD_NODE_UNKNOWN, GOOD, SAMPLES_SCHEMA
 from isthmus.model.spec.site import SourceSpec
 from isthmus.testing.tcp_proxy import TcpProxy
 
@@ -27,6 +28,7 @@ Value = float | str | None
 PATIENCE = 10.0
 """Seconds after which a condition that has not come true fails its test."""
 PAUSE = 0.01
+FEW = 20
 
 
 class Device(Protocol):
@@ -137,6 +139,26 @@ class ConnectorContract(ABC):
         assert [(sample.tag, sample.value, sample.quality) for sample in samples] == [
             (tag, value, GOOD)
         ]
+
+    async def test_what_a_crawl_finds_can_be_read(self, line: Line) -> None:
+        connector = self.make(line)
+        if type(connector).browse is Connector.browse:
+            pytest.skip("this protocol has no address space to look around in")
+        async with opened(connector):
+            crawl = Crawl(connector.browse, at_once=connector.browses_at_once)
+            with suppress(Unsupported):
+                await crawl.run()
+        crawled = crawl.so_far()
+        if not crawled.nodes:
+            pytest.skip("this device tells no list of its tags")
+        assert crawled.complete
+        found = [node.tag for node in crawled.nodes if not node.has_children][:FEW]
+        assert len(found) > 1
+        spec = self.spec(line.proxy.host, line.proxy.port)
+        async with opened(self.connector("source", spec, found, SystemClock())) as connector:
+            samples = await read_until(connector, lambda seen: len(seen) >= len(found))
+        assert sorted(sample.tag for sample in samples) == sorted(found)
+        assert BAD_NODE_UNKNOWN not in {sample.quality for sample in samples}
 
     async def test_nobody_listening_is_unreachable(self, line: Line) -> None:
         await line.proxy.refuse()

@@ -88,7 +88,8 @@ class MtconnectConnector(Connector[MtconnectSource]):
             await agent.close()
 
     async def browse(self, parent: str = "") -> AsyncIterator[Node]:
-        """Components and data items below `parent`, a path such as `OKUMA/Axes`."""
+        """Components and data items below `parent`, a component's tag such as `OKUMA/Axes/`."""
+        parent = parent.removesuffix("/")
         prefix = f"{parent}/" if parent else ""
         below = [item for item in self._items if f"{item.path}/".startswith(prefix)]
         components = dict.fromkeys(
@@ -96,7 +97,8 @@ class MtconnectConnector(Connector[MtconnectSource]):
         )
         for component in components:
             path = prefix + component
-            yield Node(tag="", name=component, path=path, has_children=True)
+            # Ends with a slash, as no data item's tag does: a component has no value.
+            yield Node(tag=f"{path}/", name=component, path=path, has_children=True)
         for item in below:
             if item.path == parent:
                 yield _node(item)
