@@ -5,11 +5,16 @@ from datetime import UTC, date
 
 import sqlalchemy as sa
 
-from isthmus.base.clock import DAY, HOUR, parse_time, to_micros
+from isthmus.base.clock import DAY, HOUR, SystemClock, parse_time, to_micros
+from isthmus.cli.demo import free_ports
+from isthmus.field.connectors.opcua import OpcuaConnector, OpcuaSource
+from isthmus.testing.connector_suite import opened
+from isthmus.testing.sim.devices import HOST, OpcuaDevice
 from isthmus.testing.sim.erp import FAUF, ORDERS_AT_START, VORGANG, Erp, work_centre
 from isthmus.testing.sim.fleet import FLEET, MACHINES, events, shifts_of_day
 from isthmus.testing.sim.machine import OrderEnd, OrderStart, Part, StateChange
 from isthmus.testing.sim.story import SOURCES, Story
+from isthmus.testing.sim.wire import Write
 
 START = parse_time("2026-11-16T00:00:00Z")
 IM_01 = MACHINES["acme/hamburg/moulding/line-1/im-01"]
@@ -125,3 +130,15 @@ def test_actual_starts_in_the_erp_are_the_true_ones(tmp_path):
         first = next(event for event in life(machine) if isinstance(event, OrderStart))
         start = booked[first.order.number, work_centre(machine)]
         assert to_micros(start.replace(tzinfo=UTC)) == first.time
+
+
+async def test_a_press_names_its_variables_as_a_person_looks_for_them():
+    port = free_ports(["press"])["press"]
+    press = OpcuaDevice(port)
+    await press.apply([Write(START, "ns=2;s=IM01.MeltTemp", 443.7)])
+    await press.start()
+    source = OpcuaSource(endpoint=f"opc.tcp://{HOST}:{port}", security="none")
+    async with opened(OpcuaConnector("im-01", source, [], SystemClock())) as connector:
+        found = [node async for node in connector.browse("ns=2;s=Machines")]
+    await press.stop()
+    assert [(node.name, node.tag) for node in found] == [("IM01.MeltTemp", "ns=2;s=IM01.MeltTemp")]

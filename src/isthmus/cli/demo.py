@@ -13,6 +13,7 @@ from rich.console import Console
 
 from isthmus.base.clock import DAY, HOUR, Micros
 from isthmus.cli.up import platform_program
+from isthmus.runtime.open import demonstration
 from isthmus.runtime.settings import Settings
 from isthmus.runtime.supervisor import Program, StartError, Supervisor
 from isthmus.testing.sim.run import BROKER
@@ -47,6 +48,7 @@ def demo(
     file = folder / "sim.json"
     sim.save(file)
     env = environment(sim)
+    demonstration(settings.data).write_text(json.dumps(env))
     console.print(
         f"[dim]──[/] reference company of seed {sim.seed}, data in {_short(settings.data)}"
     )

@@ -32,7 +32,20 @@ def _needs(case: UseCase) -> tuple[Need, ...]:
 
 def load_plant(folder: Path) -> Plant:
     """The model of a folder; ProblemsError with all that is wrong."""
-    return load(folder, kinds())
+    return load(folder, kinds(), {**_demonstration(), **os.environ})
+
+
+def demonstration(data: Path) -> Path:
+    """The file in which `isthmus demo` notes where its devices listen.
+
+    Its variables are set for its own platform only; a command in another terminal looks here.
+    """
+    return data / "demo" / "environment.json"
+
+
+def _demonstration() -> dict[str, str]:
+    file = demonstration(Settings.of().data)
+    return json.loads(file.read_text()) if file.exists() else {}
 
 
 def open_log(settings: Settings, site: Site) -> SqliteLog:

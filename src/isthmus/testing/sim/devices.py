@@ -45,7 +45,7 @@ class OpcuaDevice:
         await server.register_namespace("urn:acme:machines")
         folder = await server.nodes.objects.add_object("ns=2;s=Machines", "2:Machines")
         for tag, write in self._values.items():
-            name = tag.partition("s=")[2]
+            name = tag.partition(";s=")[2]
             node = await folder.add_variable(tag, f"2:{name}", _variant(write.value))
             await node.write_value(_data_value(write))
             self._nodes[tag] = node
