@@ -80,6 +80,11 @@ class Hall:
         return said
 
     @property
+    def wrong(self) -> list[str]:
+        """What programs hear is wrong with the source although it answers."""
+        return [one.what for one in self.platform.source_states()[SOURCE].wrong]
+
+    @property
     def now(self) -> Micros:
         return self.platform.clock.now()
 

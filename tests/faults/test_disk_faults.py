@@ -73,13 +73,14 @@ async def test_full_disk_stops_intake_says_so_and_goes_on_by_itself(disk, device
         health = plant.platform.health()
         assert health["status"] == "degraded"
         assert "8 MB must stay free" in health["troubles"]["disk of m"]
-        assert plant.health == "disk_full"
+        assert (plant.health, plant.wrong) == ("disk_full", ["disk_full"])
         assert plant.parts() == 0
         big.unlink()
         device.put("holding", 1, [109])
         await plant.until(lambda: plant.parts() == 9, 60.0)
         await plant.back()
         assert plant.platform.health()["troubles"] == {}
+        assert plant.wrong == []
         assert [gap.reason for gap in plant.gaps()] == ["disk_full"]
         assert plant.states() == ["execute", None, "execute"]
         assert plant.nothing_unaccounted()

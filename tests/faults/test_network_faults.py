@@ -74,12 +74,13 @@ async def test_slow_server_is_said_while_the_read_still_waits(tmp_path, device):
     async with TcpProxy(device.port) as cable, connected(tmp_path, cable.port, how) as plant:
         cable.delay(2.5)  # there and back: a read takes 5 s
         await plant.until(lambda: "slow" in plant.told, 2.0 + 3.0)
-        assert plant.health == "slow"
+        assert (plant.health, plant.wrong) == ("slow", ["slow"])
         (gap,) = plant.gaps()
         assert (gap.reason, gap.end) == ("slow", None)
         device.put("holding", GOOD, [104])
         await cable.heal()
         await plant.shows("in_time")
+        assert plant.wrong == []
         await plant.until(lambda: plant.parts() == 4)
         assert plant.states() == ["execute"]  # what it said, it said truly
         (gap,) = plant.gaps()

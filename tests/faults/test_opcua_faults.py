@@ -109,8 +109,10 @@ async def test_node_ids_unknown_after_a_download_and_back_later(tmp_path, server
         await server.run(_delete_nodes)
         gap = await plant.shows_unknown("bad")
         assert "80340000" in gap.detail
+        assert plant.wrong == ["bad"]
         await server.run(_create_nodes)
         await plant.shows("good")
+        assert plant.wrong == []
         await plant.until(lambda: plant.machine.get("state") == "aborted")
         await plant.until(lambda: plant.parts() == 20)
         assert [gap.end is None for gap in plant.gaps()] == [False]
@@ -149,9 +151,11 @@ async def test_clock_an_hour_ahead_is_believed_by_nobody(tmp_path, server):
         await server.write(STATE, told(ua.Variant(7, ua.VariantType.Int32), ahead))
         gap = await plant.shows_unknown("clock")
         assert "60 min ahead" in gap.detail
+        assert plant.wrong == ["clock"]
         assert [row["code"] for row in plant.sql("SELECT code FROM quarantine")] == ["Q003"]
         await server.set(STATE, 3)
         await plant.back()
+        assert plant.wrong == []
         assert plant.states()[:2] == ["execute", None]
         assert set(plant.states()[2:]) == {"execute"}
 

@@ -52,6 +52,7 @@ async def test_a_clock_that_is_off_is_said_once_and_its_times_stay(running: Runn
     assert "behind ours" in event.detail
     assert "clock: corrected" in event.detail
     assert event.connected
+    assert [(one.what, one.detail) for one in event.wrong] == [("skew", event.detail)]
 
 
 async def test_where_the_model_says_so_times_are_corrected_and_raw_is_not(running: Running) -> None:

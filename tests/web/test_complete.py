@@ -10,7 +10,7 @@ import pytest
 
 from isthmus.base.clock import HOUR, MINUTE, SECOND, Micros, iso, to_datetime
 from isthmus.flow.parcel import SAMPLES_SCHEMA, Count, Quarantined, Shaped
-from isthmus.runtime.source_events import SourceEvent
+from isthmus.runtime.source_events import SourceEvent, Wrong
 from isthmus.web.pages.complete import heard_fields
 
 from .conftest import LINE, NOW, STATE, Door, Works, door, rows, state
@@ -188,13 +188,32 @@ async def test_quarantine_is_listed_by_the_api(counted: Door) -> None:
     assert gap["end"] is None
 
 
+def disk_full() -> SourceEvent:
+    wrong = (Wrong("disk_full", NOW - SECOND, "6 MB are free"), Wrong("skew", NOW, "75 s ahead"))
+    return SourceEvent(
+        "im-01", "opcua", "disk_full", "6 MB are free", NOW, connected=True, wrong=wrong
+    )
+
+
+async def test_programs_hear_all_that_is_wrong_with_a_source_that_answers(
+    counted: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counted.works, "source_states", lambda: {"im-01": disk_full()})
+    async with counted.client("viewer") as client:
+        answer = (await client.get(f"/api/v1/sources?scope={LINE}")).json()
+    wrong = {one["name"]: one["impaired"] for one in answer}
+    assert wrong["im-02"] == []
+    assert wrong["im-01"] == [
+        {"what": "disk_full", "since": iso(NOW - SECOND), "detail": "6 MB are free"},
+        {"what": "skew", "since": iso(NOW), "detail": "75 s ahead"},
+    ]
+
+
 @pytest.mark.parametrize(("language", "said"), [("en", "disk full"), ("de", "Datenträger voll")])
 async def test_what_is_wrong_with_a_source_that_answers_is_said(
     counted: Door, monkeypatch: pytest.MonkeyPatch, language: str, said: str
 ) -> None:
-    event = SourceEvent(
-        "im-01", "opcua", "disk_full", "6 MB are free", NOW, connected=True, impaired="disk_full"
-    )
+    event = disk_full()
     monkeypatch.setattr(counted.works, "source_states", lambda: {"im-01": event})
     async with counted.client("viewer", language=language) as client:
         for page in (f"/complete/{LINE}", f"/machine/{LINE}/im-01"):

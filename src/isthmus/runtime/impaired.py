@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from isthmus.flow.parcel import BAD
-from isthmus.runtime.source_events import Impairment, What
+from isthmus.runtime.source_events import What
 
 LATE_INTERVALS: Final = 3.0
 LATE_SECONDS: Final = 2.0
@@ -39,10 +39,6 @@ class Impaired:
         self._slow = False
         self._bad = False
         self._bad_tags: set[str] = set()
-
-    @property
-    def now(self) -> Impairment:
-        return "bad" if self._bad else "slow" if self._slow else ""
 
     def forget(self) -> None:
         """A new session; the gaps of the one before end with its loss."""

@@ -9,8 +9,19 @@ What = Literal[
     "connected", "lost", "refused", "fault", "back", "missed", "disk_full", "room", "slow",
     "in_time", "clock", "skew", "bad", "good", "shape_failed", "stopped",
 ]  # fmt: skip
-Impairment = Literal["", "disk_full", "bad", "slow"]
-"""What is not as it should be with a source that answers."""
+Impairment = Literal["disk_full", "bad", "slow", "clock", "skew"]
+"""What is not as it should be with a source that answers; the worst first."""
+_UNKNOWN: Final = ("disk_full", "bad", "slow")
+"""Values do not come as the model says they should, although it is connected."""
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """One thing that is not as it should be, and not over yet."""
+
+    what: Impairment
+    since: Micros
+    detail: str
 
 
 @dataclass(frozen=True)
@@ -25,8 +36,13 @@ class SourceEvent:
     at: Micros
     connected: bool
     """Whether values come after this."""
-    impaired: Impairment = ""
-    """Whether they come as the model says they should; the worst that does not."""
+    wrong: tuple[Wrong, ...] = ()
+    """All that is wrong although it answers, the worst first."""
+
+    @property
+    def impaired(self) -> Impairment | Literal[""]:
+        """Whether values come as the model says they should; the worst that keeps them from it."""
+        return next((one.what for one in self.wrong if one.what in _UNKNOWN), "")
 
     @property
     def well(self) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import pyarrow as pa
 
@@ -27,7 +27,7 @@ from isthmus.runtime.heartbeat import Heartbeat
 from isthmus.runtime.impaired import Finding, Impaired
 from isthmus.runtime.intake import Intake, Taken
 from isthmus.runtime.pace import PARCEL_SAMPLES, Pace
-from isthmus.runtime.source_events import SourceEvent, What
+from isthmus.runtime.source_events import Impairment, SourceEvent, What, Wrong
 
 OPEN_SECONDS: Final = 60.0
 READ_SECONDS: Final = 60.0
@@ -89,6 +89,7 @@ class SourceRunner:
         self._anew: _Anew | None = None
         """Why it must be opened anew: only so does every tag tell its present value again."""
         self._impaired = Impaired(source.tags, source.spec.interval)
+        self._wrong: dict[Impairment, Wrong] = {}
         self._device_clock = DeviceClock()
         self._skewed = False
         self.clock_offset: float | None = None
@@ -128,6 +129,7 @@ class SourceRunner:
         connector.allowance = self._allowance  # a new connection is no new budget
         self._polled, self._anew, self._position = connector.polled, None, None
         self._impaired.forget()
+        self._forget_wrong()
         self._device_clock.forget()
         self._intake.skew.forget()
         self._intake.skew.live = connector.told_at_once
@@ -267,7 +269,9 @@ class SourceRunner:
             say.RIGHT if not skew.is_off else say.CORRECTED if skew.correction_counts else say.OFF
         )
         side = "ahead of" if skew.offset > 0 else "behind"
-        self._say("skew", text.format(seconds=abs(skew.offset), side=side))
+        said = text.format(seconds=abs(skew.offset), side=side)
+        self._now_wrong("skew", said if skew.is_off else "", self.clock.now())
+        self._say("skew", said)
 
     async def _take_missed(self, missed: Sequence[Missed]) -> None:
         if missed:
@@ -314,6 +318,7 @@ class SourceRunner:
         else:
             write = partial(self._intake.ends, found.reason, self.clock.now())
         await self._with_room(write)
+        self._now_wrong(found.reason, found.detail if found.begins else "", self._heard)
         self._say(found.what, found.detail)
 
     async def _judge_clock(
@@ -346,6 +351,9 @@ class SourceRunner:
         self._heartbeat.gone(self.source.name)
         if self._since is None:
             await self._begin_gap(what, detail, self._heard)
+        self._forget_wrong()
+        if what == "clock":
+            self._now_wrong(what, detail, self._since or self._heard)
         if self._out != what:
             self._out = what
             self._say(what, detail)
@@ -374,6 +382,7 @@ class SourceRunner:
         if self._own_heartbeat:
             await self._heartbeat.close()
         self._connected = False
+        self._wrong.clear()
         self._say("stopped", say.STOPPED)
 
     async def _with_room(self, write: Callable[[], T]) -> T:
@@ -386,6 +395,7 @@ class SourceRunner:
             except Full as full:
                 if not since:
                     since = self._full_since = self.clock.now()
+                    self._now_wrong("disk_full", str(full), since)
                     self._say("disk_full", str(full))
                     named = await self._name_full(since)
                 await self._wait(ROOM_SECONDS)
@@ -410,6 +420,7 @@ class SourceRunner:
     async def _room_again(self, since: Micros, *, named: bool) -> None:
         """Values of a subscription only came late; what a poll would have seen is lost."""
         self._full_since = 0
+        self._now_wrong("disk_full", "", 0)
         now, reason = self.clock.now(), self._full_reason
         if self._polled:
             self._anew = _Anew(reason, say.FULL, since)
@@ -448,11 +459,24 @@ class SourceRunner:
     def _in_wall_time(self, plant_seconds: float) -> float:
         return max(FASTEST_POLL, plant_seconds / self.clock.speed) if plant_seconds else 0.0
 
+    def _now_wrong(self, what: Impairment, detail: str, since: Micros) -> None:
+        """It is, for the reason that is given, or it is not any more, without one."""
+        if detail:
+            self._wrong.setdefault(what, Wrong(what, since, detail))
+        else:
+            self._wrong.pop(what, None)
+
+    def _forget_wrong(self) -> None:
+        """With a session all ends that was found in it; a clock that is off stays off."""
+        for what in ("bad", "slow", "clock"):
+            self._wrong.pop(what, None)
+
     def _say(self, what: What, detail: str) -> None:
+        wrong = tuple(self._wrong[one] for one in get_args(Impairment) if one in self._wrong)
         self.on_event(
             SourceEvent(
                 self.source.name, self.source.spec.kind, what, detail, self.clock.now(),
-                self._connected, "disk_full" if self._full_since else self._impaired.now,
+                self._connected, wrong,
             )
         )  # fmt: skip
 

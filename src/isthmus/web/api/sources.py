@@ -12,6 +12,19 @@ from isthmus.web.api.errors import NOT_FOUND
 router = APIRouter(tags=["sources"], responses=NOT_FOUND)
 
 
+class ImpairedOut(BaseModel):
+    """One thing that is wrong with a source although it answers."""
+
+    what: str = Field(
+        description="`disk_full`: intake stands still; `bad`: none of its tags has a value to be"
+        " trusted; `slow`: polls take longer than declared; `clock`: its clock tells times that"
+        " nobody can believe; `skew`: its clock is off.",
+        examples=["slow"],
+    )
+    since: str
+    detail: str = Field(description="Why, and what to do.")
+
+
 class SourceOut(BaseModel):
     """One endpoint that offers signals."""
 
@@ -25,6 +38,9 @@ class SourceOut(BaseModel):
     what: str = Field(description="What happened last.", examples=["connected"])
     detail: str = Field(description="Why, and what to do.")
     since: str | None = Field(description="Since when.")
+    impaired: list[ImpairedOut] = Field(
+        description="What is wrong although it answers, the worst first; empty while all is well."
+    )
     clock_offset_s: float | None = Field(
         description="How far the device's clock is ahead of ours; negative: behind; null: unknown."
     )
@@ -101,6 +117,10 @@ def _source(platform: Running, name: str) -> SourceOut:
         what=said.what if said else "",
         detail=said.detail if said else "",
         since=iso(said.at) if said else None,
+        impaired=[
+            ImpairedOut(what=one.what, since=iso(one.since), detail=one.detail)
+            for one in (said.wrong if said else ())
+        ],
         clock_offset_s=platform.clock_offsets().get(name),
     )
 
