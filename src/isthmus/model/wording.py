@@ -137,7 +137,7 @@ def _problem(
         case _:
             message, *others = dict.fromkeys(_complaint(each) for each in group)
             message = ", or ".join((message, *(other.removeprefix("must be ") for other in others)))
-            complete = message.startswith("`") or isinstance(first.input, dict | list)
+            complete = message.startswith("`") or isinstance(first.input, dict | list | tuple)
             joint = " " if message.startswith(("must be ", "has too ")) else ": "
             text = message if complete else f"{_shown(first)}{joint}{message}"
             return document.problem("M013", path, text, _choice_hint(first), at_key=first.at_key)
@@ -187,7 +187,7 @@ def _shown(finding: Finding, *, with_type: bool = False) -> str:
             return "nothing"
         case dict():
             return "a mapping"
-        case list():
+        case list() | tuple():
             return "a list"
         case str() as text:
             quoted, what = f"`{_cut(text)}`", "the text"

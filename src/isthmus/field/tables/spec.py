@@ -15,14 +15,21 @@ _TIME_COLUMNS: Final = 2
 """At most: a date and a time of day."""
 
 
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+def _as_tuple(value: Any) -> Any:
+    """One column is a list of one; and strict reading takes no list for a tuple by itself."""
+    match value:
+        case str():
+            return (value,)
+        case list():
+            return tuple(value)
+        case _:
+            return value
 
 
 Column = Annotated[str, Field(min_length=1, max_length=200)]
 Columns = Annotated[
     tuple[Column, ...],
-    BeforeValidator(_as_list, json_schema_input_type=Column | list[Column]),
+    BeforeValidator(_as_tuple, json_schema_input_type=Column | list[Column]),
 ]
 """One column, or a list of them."""
 
