@@ -63,7 +63,7 @@ WRITTEN: dict[str, list[dict[str, Any]]] = {
                   "time_format": "ms", "partial": True},
         {"host": "broker", "tls": {}},
     ],
-    "sparkplug": [BROKER | {"host_id": "us", "state": False, "rebirth": True,
+    "sparkplug": [BROKER | {"host_id": "us", "rebirth": True,
                             "reorder_timeout": "2 s"}],
     "mtconnect": [
         {"url": "http://agent:5000", "device": "m1", "heartbeat": "5 s", "timeout": "5 s",
