@@ -110,6 +110,47 @@ def test_browse_of_nobody_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     result = run("browse", "im07", str(folder))
     assert result.exit_code == 1
     assert "no answer" in result.stderr
+    assert result.stderr.count("isthmus probe im07") == 1
+
+
+def test_an_agent_that_is_off_is_named_with_what_to_type_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("ISTHMUS_DATA", str(tmp_path / "data"))
+    folder = written(tmp_path / "model", "unused")
+    agent = f'kind: mtconnect, url: "http://{LOOPBACK}:1"'
+    edit(folder / "hamburg.yaml", r"kind: opcua, endpoint: .*?(?=\})", agent)
+    edit(folder / "press.yaml", "kind: opcua", "kind: mtconnect")
+    edit(folder / "press.yaml", r'"ns=2;s=\{root\}.Maschinenstatus"', '"{root}_exec"')
+    result = run("browse", "im07", str(folder))
+    assert result.stderr.startswith(f"source `im07`: http://{LOOPBACK}:1: ")
+    assert result.stderr.endswith("`isthmus probe im07` says more.\n")
+
+
+def edit(file: Path, was: str, now: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert re.search(was, text)
+    file.write_text(re.sub(was, now, text), encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", ["browse", "suggest", "probe"])
+def test_a_mistyped_source_shows_which_there_are(folder: Path, command: str):
+    assert run(command, "im7", str(folder)).stderr.endswith("did you mean `im07`?\n")
+    assert run(command, "x", str(folder)).stderr.endswith("model; sources: `im07`\n")
+
+
+def test_a_mistyped_block_is_told_before_the_device_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("ISTHMUS_DATA", str(tmp_path / "data"))
+    nobody = written(tmp_path / "model", f"{LOOPBACK}:1")
+    result = run("suggest", "im07", str(nobody), "--block", "part_cuont")
+    assert result.stderr == "no block `part_cuont`; did you mean `part_count`?\n"
+
+
+def test_where_nothing_fits_it_says_how_to_look(folder: Path):
+    result = run("suggest", "im07", str(folder), "--seconds", "0", "--block", "energy")
+    assert "nothing there fits; `isthmus browse im07 --search" in result.stdout
 
 
 def test_suggest_names_tag_score_and_reason(folder: Path):

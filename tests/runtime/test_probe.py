@@ -10,6 +10,7 @@ from rich.console import Console
 
 from isthmus.base.clock import SystemClock
 from isthmus.cli.probe import as_json, show
+from isthmus.field.connectors.opcua import OpcuaSource
 from isthmus.model.plant import Plant, Source
 from isthmus.runtime.probe import Probed, probe
 from isthmus.testing.line_device import (
@@ -110,3 +111,11 @@ async def test_json_and_table_show_the_same(device: LineDevice) -> None:
     text = printed.getvalue()
     assert "nothing came of `ghost`" in text
     assert "`im` (line) works: 3 tags" in text
+
+
+async def test_it_does_not_advise_what_was_just_typed() -> None:
+    spec = OpcuaSource(endpoint="opc.tcp://127.0.0.1:1", security="none")
+    source, whole = plant(STATE, spec=spec)
+    result = await probe(replace(source, tags=()), whole, CLOCK, 0.1)
+    assert result.trouble.startswith("no answer from opc.tcp://127.0.0.1:1 ")
+    assert result.trouble.endswith("Is it on and on this network?")

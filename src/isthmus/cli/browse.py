@@ -12,7 +12,7 @@ from rich.table import Table
 
 from isthmus.base.clock import SystemClock, iso
 from isthmus.base.problem import ProblemsError
-from isthmus.cli.probe import find
+from isthmus.cli.probe import find, told
 from isthmus.field.browse import Crawled, Found, NodeIndex
 from isthmus.field.connector import Refused, Unreachable, Unsupported
 from isthmus.runtime.browse import Browsing
@@ -43,7 +43,7 @@ def browse(
         browsing = Browsing(declared, Settings.of(), SystemClock())
         crawled = crawl(browsing, console, again=again)
     except (ProblemsError, LookupError, Unreachable, Refused, Unsupported) as error:
-        console.print(str(error.args[0] if error.args else error), markup=False, soft_wrap=True)
+        console.print(told(error, source), markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
     found = NodeIndex(crawled.nodes).search(search, limit=limit)
     if output == "json":

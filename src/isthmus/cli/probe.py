@@ -3,7 +3,6 @@
 import asyncio
 import json
 from dataclasses import asdict
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,7 +13,9 @@ from rich.table import Table
 
 from isthmus.base.clock import SystemClock, iso
 from isthmus.base.problem import ProblemsError
+from isthmus.field.connector import Refused, Unreachable
 from isthmus.model.plant import Plant, Source
+from isthmus.model.suggest import did_you_mean_or_list
 from isthmus.runtime.open import load_plant, model_folder
 from isthmus.runtime.probe import Probed, TagSeen
 from isthmus.runtime.probe import probe as look
@@ -48,9 +49,19 @@ def probe(
 def find(plant: Plant, name: str) -> Source:
     if name in plant.sources:
         return plant.sources[name]
-    near = get_close_matches(name, plant.sources, n=1)
-    hint = f" Did you mean `{near[0]}`?" if near else ""
-    raise LookupError(f"no source `{name}` in this model.{hint}")
+    hint = did_you_mean_or_list(name, plant.sources, "sources")
+    raise LookupError(f"no source `{name}` in this model; {hint}")
+
+
+def told(error: Exception, source: str) -> str:
+    """What a command says that could not use a source: which one, why, and what to type next."""
+    said = str(error.args[0] if error.args else error)
+    if not isinstance(error, Unreachable | Refused):
+        return said
+    named = said if f"source `{source}`" in said else f"source `{source}`: {said}"
+    if "isthmus probe" in named:
+        return named
+    return f"{named.rstrip('.')}. `isthmus probe {source}` says more."
 
 
 def as_json(result: Probed) -> dict[str, object]:

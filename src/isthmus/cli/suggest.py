@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -13,7 +14,7 @@ from rich.table import Table
 from isthmus.base.clock import SystemClock
 from isthmus.base.problem import ProblemsError
 from isthmus.cli.browse import crawl
-from isthmus.cli.probe import find
+from isthmus.cli.probe import find, told
 from isthmus.field.connector import Node, Refused, Unreachable, Unsupported
 from isthmus.field.listing import ListingError, nodes_of
 from isthmus.field.suggest import CONFIDENT, Language, Suggestion
@@ -84,34 +85,33 @@ def suggest(
     model = model_folder(folder)
     try:
         plant = load_plant(model)
-        nodes = _nodes(find(plant, source), listed, console)
-        asked = wanted(
-            model, plant, source,
-            machine=machine, blocks=block or (), under=under, nodes=nodes,
-        )  # fmt: skip
+        declared = find(plant, source)
+        want = partial(
+            wanted, model, plant, source, machine=machine, blocks=block or (), under=under
+        )
+        want()  # what is mistyped is told before anything is crawled
+        nodes = _nodes(declared, listed, console)
+        asked = want(nodes=nodes)
         found = asyncio.run(propose_listening(asked, nodes, SystemClock(), seconds))
         _print(found, asked, output, language)
         chosen = _chosen(found, take or [], every=accept or (diff and not take))
         if chosen and (accept or take or diff):
             _write(model, plant, asked, chosen, console, only_show=diff)
     except _REFUSALS as error:
-        console.print(_said(error), markup=False, soft_wrap=True)
+        console.print(_said(error, source), markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
 
 
-def _said(error: Exception) -> str:
+def _said(error: Exception, source: str) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"the list is not UTF-8 (byte {error.start}); save it as “CSV UTF-8”"
-    return str(error.args[0] if isinstance(error, LookupError) else error)
+    return told(error, source)
 
 
 def _nodes(source: Source, listed: Path | None, console: Console) -> Sequence[Node]:
     if listed is not None:
         return nodes_of(read_table(listed.read_bytes().decode("utf-8-sig")))
-    try:
-        return crawl(Browsing(source, Settings.of(), SystemClock()), console).nodes
-    except Unsupported as error:
-        raise Unsupported(f"{error}; give its tags as a table: --list tags.csv") from error
+    return crawl(Browsing(source, Settings.of(), SystemClock()), console).nodes
 
 
 def _chosen(found: Sequence[Suggestion], take: Sequence[str], *, every: bool) -> list[Chosen]:
@@ -168,6 +168,9 @@ def _print(found: Sequence[Suggestion], asked: Wanted, output: str, language: La
     where = f" below {asked.under}" if asked.under else ""
     console.print(f"{asked.machine.path}{where}", markup=False, soft_wrap=True)
     console.print(table)
+    if not any(one.proposals for one in found):
+        said = f"nothing there fits; `isthmus browse {asked.source.name} --search …` looks yourself"
+        console.print(said, markup=False, soft_wrap=True)
 
 
 def _as_json(one: Suggestion, language: Language) -> dict[str, object]:

@@ -30,6 +30,13 @@ _FORMS: Final = MappingProxyType(
         "^[A-Z]{2}": "a country and region such as `DE-HH`",
         "(us|ms|s|min|h|d)": "a duration such as `28 s` or `5 min`",
         r"^[^\s/]+$": "a host name or address without spaces and slashes",
+        r"^opc\.tcp://": "an address such as `opc.tcp://10.1.4.7:4840`",
+        "^https?://": "an address such as `http://10.1.4.7:5000`",
+        "){5}$": "an AMS net id, six numbers such as `10.1.4.7.1.1`",
+        "^(?:backplane|": "a way through ports such as `bp/0` or `enet/10.1.4.9/bp/0`",
+        r"^/[^\s?#]*$": "a path that begins with `/`, such as `/quality`",
+        "^[^/?#]*$": "a name without `/`, `?` and `#`",
+        "^[A-Za-z0-9!#": "the name of an HTTP header, such as `X-API-Key`",
     }
 )
 """A part of a pattern → how a person says it; the first that fits is taken."""

@@ -167,8 +167,10 @@ def _opener(source: Source, clock: Clock, factory: Factory | None) -> AnyConnect
 def _browsable(connector: AnyConnector) -> None:
     """Connectors that have no address space say so when they are asked, before anything else."""
     if type(connector).browse is Connector.browse:
-        said = f"a source of kind `{connector.spec.kind}` cannot be browsed"
-        raise Unsupported(said)
+        raise Unsupported(
+            f"a source of kind `{connector.spec.kind}` has no list of its tags to browse; write "
+            f"one as a table: `isthmus suggest {connector.name} --list tags.csv`"
+        )
 
 
 def _nothing(_: str) -> Any:

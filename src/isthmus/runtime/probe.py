@@ -79,9 +79,14 @@ async def probe(
     try:
         await listen(connector, seconds, tables)
     except Unreachable as error:
-        trouble = _said(error, "Is the device on and on this network? Are host and port right?")
+        trouble = _said(
+            error, source.name, "Is the device on and on this network? Are host and port right?"
+        )
     except Refused as error:
-        trouble = _said(error, "The device answers but says no: look at credentials and addresses.")
+        trouble = _said(
+            error, source.name,
+            "The device answers but says no: look at credentials and addresses.",
+        )  # fmt: skip
     except TimeoutError:
         trouble = f"no answer for {OPEN_SECONDS:.0f} s while opening it."
     finally:
@@ -95,10 +100,11 @@ async def probe(
     return _summed_up(heard, source, plant)
 
 
-def _said(error: Exception, advice: str) -> str:
+def _said(error: Exception, name: str, advice: str) -> str:
     """A connector's own words; many already ask the right question."""
-    said = str(error).rstrip(".")
-    return f"{said}." if "?" in said else f"{said}. {advice}"
+    said = str(error).removeprefix(f"source `{name}`: ").rstrip(".")
+    said = said.removesuffix(f" `isthmus probe {name}` tries now")  # that is what was typed
+    return said if said.endswith("?") else f"{said}." if "?" in said else f"{said}. {advice}"
 
 
 def registered(source: Source, clock: Clock) -> AnyConnector:
