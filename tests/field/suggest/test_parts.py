@@ -93,6 +93,22 @@ def test_reasons_are_told_in_both_languages():
     assert "monotoner Zähler mit Rücksetzungen" in good.best.why("de")
 
 
+@pytest.mark.parametrize(
+    ("heard", "held_against"),
+    [([12, 12, 13], False), ([12, 12, 12], False), ([12, 9, 12], True), ([13, 12, 12], True)],
+)
+def test_a_counter_that_rose_once_while_somebody_listened_is_no_worse_than_one_that_stood(
+    heard: list[float], held_against: bool
+):
+    scrap = node("PartsNok", "UDInt")
+    (unheard, seen) = (
+        next(one for one in suggest([scrap], [blocks()["part_count"]], samples=samples)
+             if one.field == "scrap").best.score
+        for samples in ({}, {scrap.tag: heard})
+    )  # fmt: skip
+    assert (seen < unheard) is held_against
+
+
 def test_a_unit_of_another_dimension_rules_a_tag_out():
     nodes = [node("CycleTime", unit="mm"), node("Takt", unit="ms")]
     (found,) = suggest(nodes, [blocks()["cycle"]])

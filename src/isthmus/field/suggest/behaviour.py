@@ -25,6 +25,8 @@ class Behaviour:
     low: float | None = None
     high: float | None = None
     distinct: int = 0
+    only_rose: bool = False
+    """Numbers that rose at least once and never fell: a counter, for all that is known."""
 
     @property
     def counts(self) -> bool:
@@ -41,7 +43,8 @@ def observed(values: Sequence[Value]) -> Behaviour:
         shape: Shape = "constant" if distinct == 1 else "few_words" if distinct <= _FEW else "words"
         return Behaviour(shape, distinct=distinct)
     distinct = len(set(numbers))
-    return Behaviour(_shape(numbers, distinct), min(numbers), max(numbers), distinct)
+    only_rose = distinct > 1 and all(after >= before for before, after in pairwise(numbers))
+    return Behaviour(_shape(numbers, distinct), min(numbers), max(numbers), distinct, only_rose)
 
 
 def _shape(numbers: Sequence[float], distinct: int) -> Shape:

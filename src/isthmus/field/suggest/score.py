@@ -245,7 +245,9 @@ def _counts(view: View) -> _Judged:
     if view.behaviour.counts:
         kind: Kind = "counter" if view.behaviour.shape == "counter" else "counter_with_resets"
         return 1.3, Reason(kind)
-    return (1.0, None) if view.behaviour.shape == "constant" else (0.7, None)
+    # Scrap is rare: one part more while somebody listens does not speak against a counter.
+    fits = view.behaviour.shape == "constant" or view.behaviour.only_rose
+    return (1.0, None) if fits else (0.7, None)
 
 
 def _in_range(target: Target, view: View) -> _Judged:
