@@ -98,7 +98,7 @@ def test_reasons_are_told_in_both_languages():
     [([12, 12, 13], False), ([12, 12, 12], False), ([12, 9, 12], True), ([13, 12, 12], True)],
 )
 def test_a_counter_that_rose_once_while_somebody_listened_is_no_worse_than_one_that_stood(
-    heard: list[float], held_against: bool
+    heard: list[float], *, held_against: bool
 ):
     scrap = node("PartsNok", "UDInt")
     (unheard, seen) = (
