@@ -1,12 +1,12 @@
 """Changes between plants: complete, minimal, and shown without secrets."""
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isthmus.model.changes import affected_sources, apply, changes
+from isthmus.model.changes import Change, Kind, affected_sources, apply, changes
 from isthmus.model.plan_text import plan_text
 from isthmus.model.plant import Plant
 
@@ -170,6 +170,26 @@ def test_another_counter_width_interrupts_the_machines_source():
         "\n"
         "0 to add, 2 to alter, 0 to remove; interrupts im07"
     )
+
+
+def test_plan_in_german_says_the_same_with_the_same_names():
+    found = changes(plant_of(), plant_of(changed("bits: 16", "bits: 32")))
+    assert plan_text(found, "text", "de") == (
+        "~ Maschinentyp press\n"
+        "    map.part_count.good.counter.bits: 16 → 32\n"
+        "~ Zuordnung part_count.good von acme/hamburg/moulding/line-1/im-07\n"
+        "    counter.bits: 16 → 32\n"
+        "\n"
+        "0 neu, 2 geändert, 0 entfernt; unterbricht im07"
+    )
+    assert plan_text((), "text", "de") == "nichts würde sich ändern"
+
+
+def test_every_kind_of_change_has_a_german_word():
+    for kind in get_args(Kind):
+        german = plan_text([Change("add", kind, "name", None, None)], "text", "de")
+        assert german.startswith("+ ")
+        assert kind not in german or kind in {"block", "material", "system"}
 
 
 def test_plan_hides_passwords_and_secrets():

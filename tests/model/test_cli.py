@@ -78,6 +78,8 @@ def test_plan_compares_two_folders(tmp_path: Path):
         "\n"
         "0 to add, 1 to alter, 0 to remove; interrupts im07\n"
     )
+    german = run("plan", str(after), "--against", str(before), "--lang", "de")
+    assert german.stdout.splitlines()[0] == "~ Quelle im07"
 
 
 def test_plan_of_a_wrong_model_shows_its_problems(tmp_path: Path):

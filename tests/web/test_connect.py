@@ -283,6 +283,18 @@ async def test_looking_at_a_change_writes_nothing(site: Site) -> None:
     assert site.platform.plant.sources["im07"].tags == ("ns=2;s=IM07.Maschinenstatus",)
 
 
+async def test_on_a_german_page_the_plan_is_german(site: Site) -> None:
+    async with site.client(language="de") as http:
+        await crawled(http)
+        page = unescape((await http.get(f"/map/{MACHINE}?{urlencode(CHOSEN)}")).text)
+        target = {"source": "im07", "machine": MACHINE, "language": "de"}
+        body = target | {"choices": [{"field": "part_count.good", "tag": GOOD}]}
+        plan = (await http.post(f"{API}/draft", json=body)).json()["plan"]
+    assert f"+ Zuordnung part_count.good von {MACHINE}" in page
+    assert "0 entfernt; unterbricht im07" in page
+    assert plan.startswith("~ Maschinentyp press")
+
+
 async def test_one_tap_writes_keeps_comments_and_the_platform_reads_the_new_tags(
     site: Site,
 ) -> None:

@@ -10,6 +10,7 @@ import typer
 from isthmus.base.problem import Problem
 from isthmus.cli.check import Folder
 from isthmus.model.report import Format
+from isthmus.model.spec.words import Language
 
 
 def plan(
@@ -19,32 +20,34 @@ def plan(
         typer.Option(exists=True, file_okay=False, help="Another model, instead of what runs."),
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="How to print.")] = "text",
+    language: Annotated[Language, typer.Option("--lang", help="Language of the text.")] = "en",
 ) -> None:
     """Show what `isthmus apply` would change on the running platform; changes nothing."""
     if against is None:
-        _ask(folder, form)
+        _ask(folder, form, language)
     else:
-        _compare(against, folder, form)
+        _compare(against, folder, form, language)
 
 
-def _compare(before: Path, after: Path, form: Format) -> None:
+def _compare(before: Path, after: Path, form: Format, language: Language) -> None:
     from isthmus.base.problem import ProblemsError
     from isthmus.model.changes import changes
     from isthmus.model.plan_text import plan_text
     from isthmus.runtime.open import load_plant
 
     try:
-        print(plan_text(changes(load_plant(before), load_plant(after)), form))
+        print(plan_text(changes(load_plant(before), load_plant(after)), form, language))
     except ProblemsError as error:
         _refuse(error.problems, form)
 
 
-def _ask(folder: Path, form: Format) -> None:
+def _ask(folder: Path, form: Format, language: Language) -> None:
     """The running platform knows what it runs, so it compares."""
     from isthmus.runtime.control import NotRunning, ask
     from isthmus.runtime.settings import Settings
 
-    question = {"do": "plan", "folder": str(folder.resolve()), "format": form}
+    question = {"do": "plan", "folder": str(folder.resolve())}
+    question |= {"format": form, "language": language}
     try:
         answer = asyncio.run(ask(Settings.of().control, question))
     except NotRunning as error:

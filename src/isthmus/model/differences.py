@@ -10,6 +10,8 @@ from isthmus.model.masking import HIDDEN, is_secret_key, masked
 from isthmus.model.spec.words import Guarded
 
 _LONGEST: Final = 100
+NOTHING: Final = "nothing"
+"""What is said of a value that is not there."""
 
 Details = tuple[tuple[str, str, str], ...]
 """Field, before, after."""
@@ -67,7 +69,7 @@ def _written(value: Any) -> str:
     """Near to how it is written in the model."""
     match value:
         case None | "":
-            text = "nothing"
+            text = NOTHING
         case SecretStr():
             text = HIDDEN
         case bool():

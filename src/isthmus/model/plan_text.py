@@ -1,35 +1,65 @@
-"""Changes as a person or a program reads them; secrets stay hidden."""
+"""Changes as a person or a program reads them, in English or German; secrets stay hidden."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
-from isthmus.model.changes import SIGNS, Change, affected_sources
+from isthmus.model.changes import SIGNS, Change, Kind, affected_sources
+from isthmus.model.differences import NOTHING
 from isthmus.model.report import Format
+from isthmus.model.spec.words import Language
 
 _NAMED: Final = 3
 """Of many names that change alike so many are shown."""
 
+_KINDS: Final[Mapping[Kind, str]] = MappingProxyType({
+    "company": "Unternehmen", "code_system": "Codesystem", "time_category": "Zeitkategorie",
+    "block": "Block", "machine_type": "Maschinentyp", "material": "Material",
+    "reason": "Stoppgrund", "reason_order": "Reihenfolge der Stoppgründe", "site": "Standort",
+    "calendar": "Kalender", "use_case": "Anwendung", "system": "System", "source": "Quelle",
+    "machine": "Maschine", "mapping": "Zuordnung",
+})  # fmt: skip
+"""What a change is about, in German; in English it is the word itself."""
 
-def plan_text(found: Sequence[Change], form: Format) -> str:
-    """All changes, with a summary in the last line of the text."""
+_WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
+    "none": ("nothing would change", "nichts würde sich ändern"),
+    "counts": (
+        "{add} to add, {alter} to alter, {remove} to remove",
+        "{add} neu, {alter} geändert, {remove} entfernt",
+    ),
+    "interrupts": ("interrupts {sources}", "unterbricht {sources}"),
+    "interrupts_none": ("interrupts no source", "unterbricht keine Quelle"),
+    "part": ("{part} of {names}", "{part} von {names}"),
+    "more": ("{names} and {more} more", "{names} und {more} weitere"),
+    "nothing": (NOTHING, "nichts"),
+})  # fmt: skip
+
+
+def plan_text(found: Sequence[Change], form: Format, language: Language = "en") -> str:
+    """All changes, with a summary in the last line of the text. JSON has English words only."""
     if form == "json":
         return json.dumps([each.as_dict() for each in found], ensure_ascii=False, indent=2)
     if not found:
-        return "nothing would change"
-    return "\n".join([*_lines(found), "", _summary(found)])
+        return _word("none", language)
+    return "\n".join([*_lines(found, language), "", _summary(found, language)])
 
 
-def _summary(found: Sequence[Change]) -> str:
+def _word(key: str, language: Language, **values: object) -> str:
+    english, german = _WORDS[key]
+    return (german if language == "de" else english).format(**values)
+
+
+def _summary(found: Sequence[Change], language: Language) -> str:
     count = {action: sum(each.action == action for each in found) for action in SIGNS}
-    said = f"{count['add']} to add, {count['alter']} to alter, {count['remove']} to remove"
+    said = _word("counts", language, **count)
     sources = sorted(affected_sources(found))
-    return (
-        f"{said}; interrupts {_names(sources, 10)}" if sources else f"{said}; interrupts no source"
-    )
+    if not sources:
+        return f"{said}; {_word('interrupts_none', language)}"
+    return f"{said}; {_word('interrupts', language, sources=_names(sources, 10, language))}"
 
 
-def _lines(found: Sequence[Change]) -> Iterator[str]:
+def _lines(found: Sequence[Change], language: Language) -> Iterator[str]:
     """One entry per change; machines whose mapping or calendar changes alike share one."""
     groups: dict[tuple[Any, ...], list[str]] = {}
     for change in _told(found):
@@ -37,12 +67,15 @@ def _lines(found: Sequence[Change]) -> Iterator[str]:
         alone = "" if change.kind in {"mapping", "calendar"} else owner
         key = (change.action, change.kind, part, change.details(), alone)
         groups.setdefault(key, []).append(owner)
+    nothing = {NOTHING: _word("nothing", language)}
     for (action, kind, part, altered, _), owners in groups.items():
-        what = f"{SIGNS[action]} {kind.replace('_', ' ')}"
-        names = _names(owners, _NAMED)
-        yield f"{what} {part} of {names}" if part else f"{what} {names}".rstrip()
+        what = f"{SIGNS[action]} {_KINDS[kind] if language == 'de' else kind.replace('_', ' ')}"
+        names = _names(owners, _NAMED, language)
+        whole = _word("part", language, part=part, names=names) if part else names
+        yield f"{what} {whole}".rstrip()
         for field, before, after in altered:
-            yield f"    {field}: {before} → {after}" if field else f"    {before} → {after}"
+            both = f"{nothing.get(before, before)} → {nothing.get(after, after)}"
+            yield f"    {field}: {both}" if field else f"    {both}"
 
 
 def _told(found: Sequence[Change]) -> Iterator[Change]:
@@ -56,6 +89,7 @@ def _told(found: Sequence[Change]) -> Iterator[Change]:
             yield each
 
 
-def _names(names: Sequence[str], most: int) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+def _names(names: Sequence[str], most: int, language: Language) -> str:
+    shown = ", ".join(names[:most])
+    more = len(names) - most
+    return _word("more", language, names=shown, more=more) if more > 0 else shown

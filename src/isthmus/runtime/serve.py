@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import uvicorn
 
@@ -20,6 +20,8 @@ from isthmus.flow.log_file import BusyError
 from isthmus.flow.parcel import DamagedError
 from isthmus.model.changes import changes
 from isthmus.model.plan_text import plan_text
+from isthmus.model.report import Format
+from isthmus.model.spec.words import Language
 from isthmus.runtime.control import Answer, ControlServer
 from isthmus.runtime.open import clock, load_plant, note_model
 from isthmus.runtime.platform import EmbeddedPlatform
@@ -111,8 +113,13 @@ async def _answer(platform: EmbeddedPlatform, question: Any) -> Answer:
                 return {"changes": await platform.apply(Path(folder))}
             except ProblemsError as error:
                 return {"problems": [problem.as_dict() for problem in error.problems]}
-        case {"do": "plan", "folder": str(folder), "format": ("text" | "json") as form}:
-            return await _plan(platform, Path(folder), form)
+        case {
+            "do": "plan",
+            "folder": str(folder),
+            "format": ("text" | "json") as form,
+            "language": ("en" | "de") as language,
+        }:
+            return await _plan(platform, Path(folder), form, language)
         case {"do": "replay", "source": str(name), "from": int(start), "to": int(end), "dry": dry}:
             return await _replay(platform, name, (start, end), dry=bool(dry))
         case {"do": "health"}:
@@ -121,12 +128,14 @@ async def _answer(platform: EmbeddedPlatform, question: Any) -> Answer:
             return {"error": "unknown question"}
 
 
-async def _plan(platform: EmbeddedPlatform, folder: Path, form: Literal["text", "json"]) -> Answer:
+async def _plan(
+    platform: EmbeddedPlatform, folder: Path, form: Format, language: Language
+) -> Answer:
     try:
         after = await asyncio.to_thread(load_plant, folder)
     except ProblemsError as error:
         return {"problems": [problem.as_dict() for problem in error.problems]}
-    return {"plan": plan_text(changes(platform.plant, after), form)}
+    return {"plan": plan_text(changes(platform.plant, after), form, language)}
 
 
 async def _replay(

@@ -13,8 +13,7 @@ from isthmus.base.problem import ProblemsError
 from isthmus.field.browse import NodeIndex
 from isthmus.field.suggest import Proposal
 from isthmus.field.suggest.behaviour import Value
-from isthmus.model.changes import affected_sources, changes
-from isthmus.model.plan_text import plan_text
+from isthmus.model.changes import Change, affected_sources, changes
 from isthmus.model.plant import Plant, Source
 from isthmus.model.write.edits import AddSource, Edited, EditError
 from isthmus.runtime.address_space import AddressSpace
@@ -229,15 +228,16 @@ class Workbench:
         return Draft(
             diff=diff,
             digest=_digest(diff),
-            plan=plan_text(planned, "text"),
-            changes=len(planned),
+            changes=planned,
             interrupts=tuple(sorted(affected_sources(planned))),
             need_codes=tuple(
                 one.key for one in chosen if needs_codes(asked.plant, asked.wanted, one)
             ),
         )
 
-    async def apply(self, target: Target, choices: Sequence[Choice], digest: str) -> str:
+    async def apply(
+        self, target: Target, choices: Sequence[Choice], digest: str
+    ) -> tuple[Change, ...]:
         async with self._writing:
             change = await asyncio.to_thread(self._shown, target, choices, digest)
             before = self._plant()
@@ -251,7 +251,7 @@ class Workbench:
                 await asyncio.to_thread(put_back, change)
                 raise
             self._drafts.discard(target.source)
-            return plan_text(changes(before, self._plant()), "text")
+            return changes(before, self._plant())
 
     def _shown(self, target: Target, choices: Sequence[Choice], digest: str) -> Edited:
         """The change a person has seen; refused if it would be another one by now."""

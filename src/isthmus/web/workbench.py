@@ -11,6 +11,7 @@ from isthmus.base.clock import Micros
 from isthmus.base.problem import Problem
 from isthmus.field.browse import NodeIndex, Progress
 from isthmus.field.suggest import Proposal, Suggestion
+from isthmus.model.changes import Change
 from isthmus.model.plant import Source
 
 Trouble = Literal["", "unreachable", "refused", "unsupported", "fault"]
@@ -112,8 +113,8 @@ class Draft:
     diff: str = ""
     digest: str = ""
     """Of the diff: what is applied must be what was shown."""
-    plan: str = ""
-    changes: int = 0
+    changes: tuple[Change, ...] = ()
+    """What it would change on the running platform."""
     interrupts: tuple[str, ...] = ()
     need_codes: tuple[str, ...] = ()
     """Fields with names for whose codes nobody said which is which."""
@@ -250,8 +251,10 @@ class Workbench(Protocol):
 
     def draft(self, target: Target, choices: Sequence[Choice]) -> Draft: ...
 
-    async def apply(self, target: Target, choices: Sequence[Choice], digest: str) -> str:
-        """Write the model and make the platform follow; what was changed, in words.
+    async def apply(
+        self, target: Target, choices: Sequence[Choice], digest: str
+    ) -> tuple[Change, ...]:
+        """Write the model and make the platform follow; what was changed.
 
         `RefusedChangeError`: nothing is written, or it is written no more.
         """

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from isthmus.base.clock import SECOND, iso
 from isthmus.field.connector import Node, Unreachable
 from isthmus.field.suggest import Language, Proposal
+from isthmus.model.plan_text import plan_text
 from isthmus.model.suggest import did_you_mean_or_list
 from isthmus.web.api.asked import JsonOnly, Running
 from isthmus.web.api.errors import NOT_FOUND, ApiError
@@ -188,6 +189,7 @@ class DraftIn(TargetIn):
     """Decisions for a machine."""
 
     choices: list[ChoiceIn] = Field(max_length=500)
+    language: Language = Field(default="en", description="Of the plan.")
 
 
 class ApplyIn(DraftIn):
@@ -284,7 +286,8 @@ async def post_proposals(platform: Running, body: ProposalsIn) -> list[Suggestio
 async def post_draft(platform: Running, body: DraftIn) -> DraftOut:
     """The model with these decisions: the difference, checked and planned; nothing is written."""
     target, choices = _asked(body)
-    return _draft(await run_in_threadpool(platform.workbench.draft, target, choices))
+    draft = await run_in_threadpool(platform.workbench.draft, target, choices)
+    return _draft(draft, body.language)
 
 
 @router.post("/apply", dependencies=[JsonOnly])
@@ -292,9 +295,10 @@ async def post_apply(platform: Running, body: ApplyIn) -> AppliedOut:
     """Write the model and make the platform follow; on an error everything is as it was."""
     target, choices = _asked(body)
     try:
-        return AppliedOut(changes=await platform.workbench.apply(target, choices, body.digest))
+        done = await platform.workbench.apply(target, choices, body.digest)
     except RefusedChangeError as error:
         raise refused(error) from None
+    return AppliedOut(changes=plan_text(done, "text", body.language))
 
 
 def refused(error: RefusedChangeError) -> ApiError:
@@ -374,11 +378,11 @@ def _proposal(one: Proposal, language: Language) -> ProposalOut:
     )
 
 
-def _draft(draft: Draft) -> DraftOut:
+def _draft(draft: Draft, language: Language) -> DraftOut:
     return DraftOut(
         diff=draft.diff,
         digest=draft.digest,
-        plan=draft.plan,
+        plan=plan_text(draft.changes, "text", language) if draft.diff else "",
         interrupts=list(draft.interrupts),
         need_codes=list(draft.need_codes),
         problems=[

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from isthmus.field.connector import Unreachable
 from isthmus.field.suggest import CONFIDENT, Proposal, Suggestion
 from isthmus.model.masking import masked
+from isthmus.model.plan_text import plan_text
 from isthmus.model.plant import Plant
 from isthmus.web import places
 from isthmus.web.auth import User
@@ -126,6 +127,7 @@ def _proposals(question: Ask, state: State, target: Target, failed: str) -> Mapp
     if state.get("show") and not given.wrong:
         draft = bench.draft(target, given.choices)
         found |= {"draft": draft, "lines": _lines(draft), "digest": draft.digest}
+        found["plan"] = plan_text(draft.changes, "text", question.t.language)
     return found
 
 
