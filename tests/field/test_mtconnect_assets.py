@@ -1,9 +1,12 @@
 """Tools and other assets of an MTConnect agent: read at the beginning, followed by its events."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from lxml import etree
 
 from isthmus.base.clock import SECOND, SystemClock, parse_time
 from isthmus.field.connectors.mtconnect import MtconnectConnector, MtconnectSource
@@ -17,6 +20,7 @@ from isthmus.flow.parcel import BAD_NODE_UNKNOWN, GOOD
 from isthmus.testing.connector_suite import Sample, opened, read_for, read_until
 from isthmus.testing.mtconnect_agent import Device, Item, MtconnectAgent, Tool
 
+SCHEMA = Path(__file__).parents[3] / "shared/standards/mtconnect/MTConnectAssets_2.7_1.0.xsd"
 AT = parse_time("2026-03-02T06:00:00Z")
 LIFE = "asset:T12/ToolLife[type=MINUTES]"
 ALL = ("assets:CuttingTool@assetId", "assets:CuttingTool/ToolLife", "assets:CuttingTool@removed")
@@ -96,6 +100,35 @@ async def test_all_tools_come_one_row_each_and_those_that_are_taken_away(
     assert rows == {AT: ("T0", 0, 0), AT + 1: ("T1", 1, 0), AT + 2: ("T2", 2, 0)}
     assert [sample.value for sample in changed] == ["T1", 5, 0]
     assert [(s.tag, s.value) for s in removed] == [(ALL[0], "T2"), (ALL[2], 1)]
+
+
+async def test_a_tool_of_our_agent_has_what_the_schema_demands(agent: MtconnectAgent) -> None:
+    agent.put_tool(Tool("T12", AT, minutes=7.5))
+    async with httpx.AsyncClient(base_url=agent.url) as http:
+        root = documents.parse((await http.get("assets")).content)
+    header, (tool,) = root
+    (life,) = tool
+    assert {"assetBufferSize", "assetCount", "deviceModelChangeTime"} <= set(header.attrib)
+    assert dict(tool.attrib) == {
+        "assetId": "T12", "timestamp": "2026-03-02T06:00:00Z", "toolId": "T12",
+        "deviceUuid": "uuid-m1",
+    }  # fmt: skip
+    assert [etree.QName(part).localname for part in life] == [
+        "CutterStatus",
+        "ToolLife",
+        "Location",
+    ]
+    assert {"type", "countDirection"} <= set(life[1].attrib)
+
+
+@pytest.mark.skipif(
+    not SCHEMA.is_file(), reason="the schema of assets is not beside the repository"
+)
+async def test_assets_of_our_agent_hold_to_the_published_schema(agent: MtconnectAgent) -> None:
+    agent.put_tool(Tool("T12", AT, minutes=7.5, status=("USED", "ALLOCATED")))
+    async with httpx.AsyncClient(base_url=agent.url) as http:
+        document = etree.fromstring((await http.get("assets")).content)
+    etree.XMLSchema(etree.parse(SCHEMA)).assertValid(document)
 
 
 async def test_very_many_changes_are_read_at_once(agent: MtconnectAgent) -> None:

@@ -186,7 +186,8 @@ class MtconnectAgent:
         gone = [one for one in ids if one not in self.tools]
         if gone:
             raise RequestError("ASSET_NOT_FOUND", f"no asset `{gone[0]}`")
-        return xml.assets([self.tools[one] for one in ids], self._standing())
+        found = [self.tools[one] for one in ids]
+        return xml.assets(found, self.devices[0], self._standing())
 
     def _at(self, query: Mapping[str, str]) -> Present:
         """What was true at a sequence number; now, if none is given."""

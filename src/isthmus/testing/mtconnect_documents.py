@@ -133,14 +133,14 @@ def streams(devices: Iterable[Device], observed: Iterable[Observed], standing: S
     return _bytes(root)
 
 
-def assets(tools: Iterable[Tool], standing: Standing) -> bytes:
+def assets(tools: Iterable[Tool], device: Device, standing: Standing) -> bytes:
+    """Tools at this device, which the schema demands that each names."""
     root = _root("Assets", standing)
     _header(root, standing, ("assetBufferSize", "assetCount"))
     all_assets = SubElement(root, "Assets")
     for tool in tools:
-        element = SubElement(
-            all_assets, "CuttingTool", assetId=tool.id, timestamp=iso(tool.time), toolId=tool.id
-        )
+        known = {"assetId": tool.id, "timestamp": iso(tool.time), "toolId": tool.id}
+        element = SubElement(all_assets, "CuttingTool", known | {"deviceUuid": device.uuid})
         life = SubElement(element, "CuttingToolLifeCycle")
         status = SubElement(life, "CutterStatus")
         for one in tool.status:
