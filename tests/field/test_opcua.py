@@ -539,7 +539,7 @@ async def test_a_bug_in_taking_a_publication_is_not_swallowed_by_the_driver(
 
     async with opened(connector(many.port, "ns=2;s=T9")) as reading:
         await read_until(reading, lambda seen: len(seen) >= 1)
-        monkeypatch.setattr(arrivals, "_exact", bug)
+        monkeypatch.setattr(arrivals, "_odd", bug)
         await many.set("ns=2;s=T9", 99)
         with pytest.raises(ZeroDivisionError):
             await read_forever(reading)

@@ -1,7 +1,8 @@
 """Reading publications in columns gives what the driver's decoder gives, value by value."""
 
+import asyncio
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,17 @@ from hypothesis import strategies as st
 
 from isthmus.base.clock import to_micros
 from isthmus.field.connectors.opcua import publications
-from isthmus.field.connectors.opcua.publications import Publication, Run, Single, ticks_to_micros
+from isthmus.field.connectors.opcua.address import NodeAddress, Reading
+from isthmus.field.connectors.opcua.arrivals import Arrivals, NodeItem, Reader
+from isthmus.field.connectors.opcua.publications import (
+    UNIX_EPOCH,
+    Publication,
+    Run,
+    Single,
+    ticks_to_micros,
+)
+from isthmus.field.connectors.opcua.structures import Structures
+from isthmus.field.samples import Samples
 
 Kind = ua.VariantType
 Seen = tuple[int, Any, int, int | None, int | None]
@@ -30,8 +41,8 @@ NUMBERS = {
     Kind.UInt16: st.integers(0, 2**16 - 1),
     Kind.Int32: st.integers(-(2**31), 2**31 - 1),
     Kind.UInt32: st.integers(0, 2**32 - 1),
-    Kind.Int64: st.integers(-(2**63), 2**63 - 1),
-    Kind.UInt64: st.integers(0, 2**64 - 1),
+    Kind.Int64: st.integers(-(2**63), 2**63 - 1) | st.integers(-(2**53) - 2, -(2**53) + 2),
+    Kind.UInt64: st.integers(0, 2**64 - 1) | st.integers(2**53 - 2, 2**53 + 2),
     Kind.Float: st.floats(width=32, allow_nan=False),
     Kind.Double: st.floats(allow_nan=False),
 }
@@ -80,16 +91,18 @@ def alike(draw: st.DrawFn) -> list[ua.DataValue]:
 MESSAGES = st.lists(st.lists(data_values(), max_size=12) | alike(), max_size=6)
 
 
-def message(values: list[list[ua.DataValue]], *more: Any) -> bytes:
+def message(
+    values: list[list[ua.DataValue]], *more: Any, handles: Iterable[int] = range(10_000)
+) -> bytes:
     response = ua.PublishResponse()
     response.Parameters.SubscriptionId = ua.UInt32(3)
     response.Parameters.AvailableSequenceNumbers = [ua.UInt32(8), ua.UInt32(9)]
     response.Parameters.NotificationMessage.SequenceNumber = ua.UInt32(9)
-    handles = iter(range(10_000))
+    numbers = iter(handles)
     response.Parameters.NotificationMessage.NotificationData = [
         ua.DataChangeNotification(
             MonitoredItems=[
-                ua.MonitoredItemNotification(ClientHandle=ua.UInt32(next(handles)), Value=value)
+                ua.MonitoredItemNotification(ClientHandle=ua.UInt32(next(numbers)), Value=value)
                 for value in part
             ]
         )
@@ -107,8 +120,8 @@ def ours(publication: Publication) -> Iterator[Seen]:
 
 
 def _of_run(run: Run) -> Iterator[Seen]:
-    nothing = (None,) * len(run.handles)
-    statuses = run.statuses or (0,) * len(run.handles)
+    nothing = [None] * len(run.handles)
+    statuses = run.statuses or [0] * len(run.handles)
     times = [
         [_micros(ticks) for ticks in column or nothing]
         for column in (run.source_times, run.server_times)
@@ -129,9 +142,13 @@ def _seen(handle: int, data: ua.DataValue) -> Seen:
 
 
 def the_drivers(body: bytes) -> list[Seen]:
+    return [_seen(handle, value) for handle, value in the_drivers_values(body)]
+
+
+def the_drivers_values(body: bytes) -> list[tuple[int, ua.DataValue]]:
     response = struct_from_binary(ua.PublishResponse, Buffer(body))
     return [
-        _seen(one.ClientHandle, one.Value)
+        (one.ClientHandle, one.Value)
         for part in response.Parameters.NotificationMessage.NotificationData
         if isinstance(part, ua.DataChangeNotification)
         for one in part.MonitoredItems
@@ -156,17 +173,27 @@ def test_a_thousand_values_alike_are_one_run() -> None:
     ]
     (run,) = publications.read(message([values])).parts
     assert isinstance(run, Run)
-    assert run.values == tuple(float(number) for number in range(1_000))
-    assert run.handles == tuple(range(1_000))
+    assert run.values == [float(number) for number in range(1_000)]
+    assert run.handles == list(range(1_000))
 
 
-def test_a_run_ends_where_another_type_begins_and_goes_on_behind_it() -> None:
+def test_a_run_goes_on_where_another_type_begins_and_ends_where_the_driver_must_read() -> None:
     number, text = ua.Variant(7, Kind.Int32), ua.Variant("Deckel", Kind.String)
     label = ua.Variant(ua.LocalizedText("Deckel"), Kind.LocalizedText)
     values = [ua.DataValue(one) for one in [number] * 20 + [text] * 2 + [label] + [number] * 3]
     parts = publications.read(message([values])).parts
-    assert [type(part) for part in parts] == [Run, Run, Single, Run]
-    assert parts[1].values == ("Deckel", "Deckel")
+    assert [type(part) for part in parts] == [Run, Single, Run]
+    assert parts[0].values == [7] * 20 + ["Deckel"] * 2
+    assert parts[2].values == [7] * 3
+
+
+def test_values_with_other_parts_are_another_run() -> None:
+    stamp: Any = datetime(2026, 11, 22, 6, tzinfo=UTC)
+    bare = ua.DataValue(ua.Variant(7, Kind.Int32))
+    timed = ua.DataValue(ua.Variant(7, Kind.Int32), SourceTimestamp=stamp)
+    first, second = publications.read(message([[bare, bare, timed]])).parts
+    assert (first.values, first.source_times) == ([7, 7], None)
+    assert (second.values, len(second.source_times)) == ([7], 1)
 
 
 def test_a_text_that_is_no_text_is_left_to_the_driver() -> None:
@@ -227,3 +254,78 @@ def test_a_message_that_was_cut_is_an_error_and_never_wrong_values(
     except publications.UNREADABLE:
         return
     assert seen == expected[: len(seen)]
+
+
+# Samples -----------------------------------------------------------------------------------------
+
+RECEIVED = 1_800_000_000_000_000
+STATUSES = [0, 0x480, 0x4090_0480, StatusCodes.BadNodeIdUnknown, StatusCodes.BadSensorFailure]
+"""0x480 says that the server dropped values before this one."""
+
+
+@st.composite
+def mixed_values(draw: st.DrawFn) -> ua.DataValue:
+    """Good numbers and texts, with something else now and then."""
+    kinds = NUMBERS | {Kind.String: TEXTS | st.none()}
+    kind = draw(st.sampled_from([*kinds]))
+    usual = st.just(ua.Variant(draw(kinds[kind]), kind))
+    status = draw(st.sampled_from([None, *[0] * 6, *STATUSES]))
+    return ua.DataValue(
+        draw(st.one_of(usual, usual, usual, variants())),
+        None if status is None else ua.StatusCode(ua.UInt32(status)),
+        SourceTimestamp=draw(TIMES),
+        ServerTimestamp=draw(TIMES),
+    )
+
+
+def arrivals() -> Arrivals:
+    """Items read as they come, as a part, as the name of a number, twice, and by nobody."""
+    session: Any = None
+    found = Arrivals(Samples(), Structures(session))
+    node = NodeAddress("press", 2)
+    plain, part = Reading(node), Reading(node, (0,))
+    readers = [
+        [Reader("a", plain)],
+        [Reader("b", plain)],
+        [Reader("c", part)],
+        [Reader("d", Reading(node, as_name=True), {1: "running"})],
+        [Reader("e", plain), Reader("f", plain)],
+        [],
+    ]
+    for one in readers:
+        found.add(NodeItem(node, ua.NodeId(), one, RECEIVED))
+    return found
+
+
+def state(of: Arrivals) -> tuple[Any, ...]:
+    table = of.samples.take()
+    times = [item.last_time for item in of.items]
+    return None if table is None else table.to_pylist(), times, of.gone, of.missed
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.sampled_from([0, 0, 1, 1, 2, 3, 4, 5]), mixed_values())),
+        max_size=3,
+    )
+)
+def test_columns_become_the_samples_that_values_one_by_one_become(
+    published: list[list[tuple[int, ua.DataValue]]],
+) -> None:
+    in_columns, one_by_one = arrivals(), arrivals()
+    for number, part in enumerate(published):
+        body = message([[value for _, value in part]], handles=[handle for handle, _ in part])
+        singles = [Single(handle, value) for handle, value in the_drivers_values(body)]
+        parts = publications.read(body).parts
+        asyncio.run(in_columns.take(parts, RECEIVED + number))
+        asyncio.run(one_by_one.take(singles, RECEIVED + number))
+    assert state(in_columns) == state(one_by_one)
+
+
+@pytest.mark.parametrize("ticks", [0, -1, -(2**62)])
+def test_a_time_that_is_not_set_is_not_the_time_of_a_value(ticks: int) -> None:
+    server = (RECEIVED - 7 + UNIX_EPOCH) * 10
+    run = Run([0, 1], [11, 11], [1.5, 2.5], None, [ticks, server + 30], [server, server])
+    found = arrivals()
+    asyncio.run(found.take([run], RECEIVED))
+    assert [item.last_time for item in found.items[:2]] == [RECEIVED - 7, RECEIVED - 4]

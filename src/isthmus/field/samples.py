@@ -43,16 +43,18 @@ class Samples:
         tags: Iterable[str],
         device_times: Sequence[Micros],
         received_time: Micros,
-        numbers: Iterable[float],
+        numbers: Iterable[float | None],
         quality: int,
+        *,
+        texts: Iterable[str | None] | None = None,
     ) -> None:
-        """Many numbers that were received at once with one quality, column by column."""
+        """Many values that were received at once with one quality, column by column."""
         count = len(device_times)
         self.tag.extend(tags)
         self.device_time.extend(device_times)
         self.received_time.extend([received_time] * count)
         self.number.extend(numbers)
-        self.text.extend([None] * count)
+        self.text.extend([None] * count if texts is None else texts)
         self.quality.extend([quality] * count)
 
     def take(self) -> pa.Table | None:

@@ -13,6 +13,7 @@ from isthmus.field.connectors.opcua.address import NodeAddress, Reading
 from isthmus.field.connectors.opcua.events import EventItem
 from isthmus.field.connectors.opcua.publications import (
     STRING,
+    UNIX_EPOCH,
     Run,
     Single,
     tick_time,
@@ -30,8 +31,8 @@ from isthmus.flow.parcel import GOOD
 
 NO_SUCH_NODE: Final = frozenset({StatusCodes.BadNodeIdUnknown, StatusCodes.BadNodeIdInvalid})
 
-_EXACT_TYPES: Final = frozenset({1, 2, 3, 4, 5, 6, 7, 10, 11, STRING})
-"""Variant types that lose nothing: a float64 holds all of fixed size but the 64-bit integers."""
+_LARGE: Final = frozenset({8, 9})
+"""Variant types a float64 does not always hold: the 64-bit integers."""
 
 
 @dataclass
@@ -110,22 +111,24 @@ class Arrivals:
     async def _take_run(
         self, run: Run, received: Micros, dropped: list[tuple[Micros, Micros]]
     ) -> None:
-        plain, items = self._plain, self.items
-        tags = [plain[handle] for handle in run.handles]
-        odd = run.statuses is not None and any(run.statuses)
-        if odd or "" in tags or not _exact(run):
-            for single in _one_by_one(run):
-                await self._take_single(single, received, dropped)
-            return
+        """In columns; a value that is more than a number or a text by itself, in its turn."""
+        tags = [self._plain[handle] for handle in run.handles]
+        begin = 0
+        for at in _odd(run, tags):
+            self._take_plain(run.part(begin, at), tags[begin:at], received)
+            await self._take_single(_single(run, at), received, dropped)
+            begin = at + 1
+        rest = run.part(begin, len(tags)) if begin else run
+        self._take_plain(rest, tags[begin:], received)
+
+    def _take_plain(self, run: Run, tags: Sequence[str], received: Micros) -> None:
         times = _times(run, received)
-        if run.type == STRING:
-            for tag, at, text in zip(tags, times, run.values, strict=True):
-                self.samples.add(tag, at, received, None, text, GOOD)
-        else:
-            self.samples.extend(tags, times, received, list(map(float, run.values)), GOOD)
+        numbers, texts = _numbers_and_texts(run)
+        self.samples.extend(tags, times, received, numbers, GOOD, texts=texts)
         for handle, at in zip(run.handles, times, strict=True):
-            items[handle].last_time = at
-        self.gone.difference_update(run.handles)
+            self.items[handle].last_time = at
+        if self.gone:
+            self.gone.difference_update(run.handles)
 
     async def _take_single(
         self, single: Single, received: Micros, dropped: list[tuple[Micros, Micros]]
@@ -177,45 +180,58 @@ class Arrivals:
                 dropped.append((before or received, received))
 
 
-def _exact(run: Run) -> bool:
-    if run.type in _EXACT_TYPES:
-        return True
-    smallest: int = min(run.values)
-    largest: int = max(run.values)
-    return smallest >= -EXACT_INTEGER and largest <= EXACT_INTEGER
+def _odd(run: Run, tags: Sequence[str]) -> list[int]:
+    """Which values are more than a good number or text that one tag wants as it comes."""
+    odd: set[int] = set()
+    if "" in tags:
+        odd.update(at for at, tag in enumerate(tags) if not tag)
+    if run.statuses is not None and any(run.statuses):
+        odd.update(at for at, status in enumerate(run.statuses) if status)
+    if not _LARGE.isdisjoint(run.types):
+        values = zip(run.types, run.values, strict=True)
+        odd.update(
+            at
+            for at, (kind, value) in enumerate(values)
+            if kind in _LARGE and abs(value) > EXACT_INTEGER
+        )
+    return sorted(odd)
+
+
+def _numbers_and_texts(run: Run) -> tuple[list[float | None], list[str | None] | None]:
+    """No texts where there are none; booleans and integers are floats already, for Arrow."""
+    if STRING not in run.types:
+        return run.values, None
+    numbers: list[float | None] = list(run.values)
+    texts: list[str | None] = [None] * len(numbers)
+    for at, kind in enumerate(run.types):
+        if kind == STRING:
+            texts[at], numbers[at] = run.values[at], None
+    return numbers, texts
 
 
 def _times(run: Run, received: Micros) -> list[Micros]:
     """The machine's time, else the server's, else ours."""
-    stamps: Sequence[int] | None = run.source_times
-    if stamps is not None and min(stamps) > 0:
-        return [ticks_to_micros(ticks) for ticks in stamps]
-    nothing = (0,) * len(run.handles)
-    both = zip(run.source_times or nothing, run.server_times or nothing, strict=True)
+    source, server = run.source_times, run.server_times
+    if source and min(source) > 0:
+        return [ticks // 10 - UNIX_EPOCH for ticks in source]
+    nothing = [0] * len(run.handles)
     return [
-        ticks_to_micros(source if source > 0 else server)
-        if source > 0 or server > 0
-        else received
-        for source, server in both
-    ]  # fmt: skip
+        ticks_to_micros(ours if ours > 0 else theirs) if ours > 0 or theirs > 0 else received
+        for ours, theirs in zip(source or nothing, server or nothing, strict=True)
+    ]
 
 
-def _one_by_one(run: Run) -> Iterable[Single]:
-    kind = ua.VariantType(run.type)
-    nothing = (0,) * len(run.handles)
-    columns = (
-        run.statuses or nothing,
-        run.source_times or nothing,
-        run.server_times or nothing,
+def _single(run: Run, at: int) -> Single:
+    source, server = (
+        None if times is None else tick_time(times[at])
+        for times in (run.source_times, run.server_times)
     )
-    for handle, value, status, *ticks in zip(run.handles, run.values, *columns, strict=True):
-        source, server = (tick_time(one) for one in ticks)
-        yield Single(
-            handle,
-            ua.DataValue(
-                ua.Variant(value, kind),
-                ua.StatusCode(ua.UInt32(status)),
-                SourceTimestamp=source,
-                ServerTimestamp=server,
-            ),
-        )
+    return Single(
+        run.handles[at],
+        ua.DataValue(
+            ua.Variant(run.values[at], ua.VariantType(run.types[at])),
+            ua.StatusCode(ua.UInt32(run.statuses[at] if run.statuses else 0)),
+            SourceTimestamp=source,
+            ServerTimestamp=server,
+        ),
+    )

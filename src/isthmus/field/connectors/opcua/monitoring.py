@@ -55,6 +55,7 @@ class Monitoring:
     _subscription: int = 0
     _namespaces: Sequence[str] = ()
     _per_call: int = ITEMS_PER_CALL
+    _watched: list[EventItem] = field(default_factory=list)
     _waiting: dict[str, NodeTag] = field(default_factory=dict)
     """Tags whose node the server does not know."""
     _asked: float = 0.0
@@ -98,8 +99,7 @@ class Monitoring:
 
     async def refresh(self) -> None:
         """Have the server tell the state of all conditions; only that tells what stood before."""
-        watched = [item for item in self.arrivals.items if isinstance(item, EventItem)]
-        for item in watched:
+        for item in self._watched:
             item.wants_refresh = False
         (result,) = await self.session.call([events.refresh(self._subscription)])
         if not result.StatusCode.is_good():
@@ -109,7 +109,7 @@ class Monitoring:
             )
 
     def wants_refresh(self) -> bool:
-        return any(isinstance(i, EventItem) and i.wants_refresh for i in self.arrivals.items)
+        return any(item.wants_refresh for item in self._watched)
 
     # Nodes -------------------------------------------------------------------------------------
 
@@ -226,6 +226,7 @@ class Monitoring:
         for tag, parsed in fields:
             wanted.setdefault(parsed.events, []).append((tag, parsed))
         items = [EventItem(of, tuple(tags), since) for of, tags in wanted.items()]
+        self._watched += items
         results = await self._ask_for([self._event_request(item) for item in items])
         for item, result in zip(items, results, strict=True):
             for tag, _ in () if result.StatusCode.is_good() else item.tags:

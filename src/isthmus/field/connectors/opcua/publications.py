@@ -1,13 +1,13 @@
 """What a server publishes, read from its bytes: values of one layout in columns, not one by one.
 
 A publication holds thousands of values that look alike on the wire: handle, mask, type, value,
-status, times. Where they do, and their type has a fixed size, `struct` takes all of them in one
-call. Texts are columns, too; anything else is read one by one, with the driver's decoder for its
-value (Part 6, 5.2).
+status, times. Numbers and texts among them become columns, in whatever order their types come, with
+one call of `struct` each and no object for any of them. Everything else is read one by one, with
+the driver's decoder for its value (Part 6, 5.2).
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -24,7 +24,7 @@ from asyncua.ua.uaerrors import UaStructParsingError
 
 from isthmus.base.clock import Micros, to_datetime
 
-_UNIX_EPOCH: Final = 11_644_473_600_000_000
+UNIX_EPOCH: Final = 11_644_473_600_000_000
 """Microseconds from 1601-01-01, where OPC UA begins to count, to 1970-01-01."""
 _LATEST: Final = 2_650_467_743_990_000_000
 """9999-12-31 in ticks: what lies behind it means `for ever`, as the driver says it."""
@@ -35,8 +35,8 @@ _FORMATS: Final = {
 }  # fmt: skip
 """Types of fixed size by the number the Variant has for them: Boolean … Double."""
 STRING: Final = 12
-_TEXT: Final = struct.Struct("<I2xi")
-"""Handle and size of a text; mask and type between them."""
+_TEXT: Final = struct.Struct("<IxBi")
+"""Handle, type and size of a text; the mask between them."""
 
 _HEAD: Final = struct.Struct("<4xqII B i3s I i")
 """Of a PublishResponse, as nearly all servers send it: no diagnostics, no strings, no header."""
@@ -52,15 +52,27 @@ _DATA_CHANGE: Final = struct.pack(
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Values of one layout, in columns; times in ticks of 100 ns since 1601."""
+    """Values with the same parts, in columns; times in ticks of 100 ns since 1601."""
 
-    type: int
-    handles: tuple[int, ...]
-    values: tuple[Any, ...]
-    statuses: tuple[int, ...] | None
+    handles: list[int]
+    types: list[int]
+    """Of the values; numbers of OPC UA's built-in types."""
+    values: list[Any]
+    statuses: list[int] | None
     """None: all are good."""
-    source_times: tuple[int, ...] | None
-    server_times: tuple[int, ...] | None
+    source_times: list[int] | None
+    server_times: list[int] | None
+
+    def part(self, start: int, stop: int) -> "Run":
+        """Some of them."""
+        return Run(
+            self.handles[start:stop],
+            self.types[start:stop],
+            self.values[start:stop],
+            self.statuses and self.statuses[start:stop],
+            self.source_times and self.source_times[start:stop],
+            self.server_times and self.server_times[start:stop],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +103,7 @@ def read(body: bytes) -> Publication:
 
 
 def ticks_to_micros(ticks: int) -> Micros:
-    return ticks // 10 - _UNIX_EPOCH
+    return ticks // 10 - UNIX_EPOCH
 
 
 def _read(body: bytes) -> Publication | None:
@@ -138,41 +150,65 @@ def _changes(data: bytes) -> Iterator[Run | Single]:
     (left,) = struct.unpack_from("<i", data)
     at = 4
     while left > 0:
-        layout = _layout(data[at + 4 : at + 6])
-        if layout is None and (texts := _texts(data, at, left)) is not None:
-            run, at = texts
-            left -= len(run.handles)
-            yield run
-        elif layout is None:
+        run, end = _run(data, at, left)
+        if run is None:
             single, at = _single(data, at)
             left -= 1
             yield single
         else:
-            count = _alike(data, at, left, layout)
-            end = at + count * layout.record.size
-            yield layout.run(data[at:end])
-            at, left = end, left - count
+            at, left = end, left - len(run.handles)
+            yield run
 
 
-@dataclass(frozen=True)
+def _run(data: bytes, at: int, left: int) -> tuple[Run | None, int]:
+    """The next values with the parts of the first, and where they end; None if we read none.
+
+    Where a value stands follows from those before it. Columns are slices of one flat list: a tuple
+    for each value would cost as much again as reading it.
+    """
+    mask, head = data[at + 4], b""
+    flat: list[Any] = []
+    for _ in range(left):
+        here = data[at + 4 : at + 6]
+        if here != head:
+            found = _layout(here)
+            if found is None or found.mask != mask:
+                break
+            head, layout = here, found
+            unpack, size = layout.record.unpack_from, layout.record.size
+        if layout.type != STRING:
+            flat += unpack(data, at)
+            at += size
+            continue
+        text = _text(data, at, layout.record)
+        if text is None:
+            break
+        flat += text[0]
+        at = text[1]
+    return (_columns(mask, flat), at) if flat else (None, at)
+
+
+@dataclass(frozen=True, slots=True)
 class _Layout:
-    """Of values with a type of fixed size: the same mask and type, hence the same size."""
+    """Of values with the same mask and type."""
 
     mask: int
     type: int
     record: struct.Struct
-
-    def run(self, data: bytes) -> Run:
-        return _run(self.mask, self.type, self.record.iter_unpack(data))
+    """All of it; of a text, whose size varies, what stands behind it."""
 
 
 @cache
 def _layout(mask_and_type: bytes) -> _Layout | None:
-    """None where the size varies, or there is no value at all."""
+    """None where there is no value at all, or one that only the driver reads."""
     mask, kind = mask_and_type.ljust(2, b"\0")
-    if not mask & _VALUE or mask >= 2 * _SERVER_PICO or kind not in _FORMATS:
+    if not mask & _VALUE or mask >= 2 * _SERVER_PICO:
         return None
-    return _Layout(mask, kind, struct.Struct(f"<I2x{_FORMATS[kind]}{_rest(mask)}"))
+    if kind == STRING:
+        return _Layout(mask, kind, struct.Struct(f"<{_rest(mask)}"))
+    if kind in _FORMATS:
+        return _Layout(mask, kind, struct.Struct(f"<IxB{_FORMATS[kind]}{_rest(mask)}"))
+    return None
 
 
 def _rest(mask: int) -> str:
@@ -181,70 +217,24 @@ def _rest(mask: int) -> str:
     return "".join(form for bit, form in parts.items() if mask & bit)
 
 
-def _run(mask: int, kind: int, rows: Iterable[tuple[Any, ...]]) -> Run:
-    columns = iter(zip(*rows, strict=True))
-    return Run(
-        kind,
-        next(columns),
-        next(columns),
-        next(columns) if mask & _STATUS else None,
-        next(columns) if mask & _SOURCE else None,
-        next(columns) if mask & _SERVER else None,
-    )
-
-
-@cache
-def _text_layout(mask: int) -> tuple[bytes, struct.Struct] | None:
-    """Mask and type as they stand in the bytes, and what stands behind a text."""
-    if not mask & _VALUE or mask >= 2 * _SERVER_PICO:
+def _text(data: bytes, at: int, rest: struct.Struct) -> tuple[tuple[Any, ...], int] | None:
+    """Handle, type, text and what stands behind it, and its end; None if we do not read it."""
+    handle, kind, size = _TEXT.unpack_from(data, at)
+    end = at + _TEXT.size + size
+    if size < 0 or end > len(data):
         return None
-    return bytes((mask, STRING)), struct.Struct(f"<{_rest(mask)}")
-
-
-def _texts(data: bytes, at: int, left: int) -> tuple[Run, int] | None:
-    """The next texts with one mask, and where they end; None where there is none that we read."""
-    layout = _text_layout(data[at + 4])
-    if layout is None:
+    try:
+        text = data[at + _TEXT.size : end].decode()
+    except UnicodeDecodeError:
         return None
-    head, rest = layout
-    rows: list[tuple[Any, ...]] = []
-    while len(rows) < left and data[at + 4 : at + 6] == head:
-        handle, size = _TEXT.unpack_from(data, at)
-        end = at + _TEXT.size + size
-        if size < 0 or end > len(data):
-            break
-        try:
-            text = data[at + _TEXT.size : end].decode()
-        except UnicodeDecodeError:
-            break
-        rows.append((handle, text, *rest.unpack_from(data, end)))
-        at = end + rest.size
-    return (_run(head[0], STRING, rows), at) if rows else None
+    return (handle, kind, text, *rest.unpack_from(data, end)), end + rest.size
 
 
-def _alike(data: bytes, at: int, left: int, layout: _Layout) -> int:
-    """How many of the next values have this layout.
-
-    Where a value stands follows from those before it, so only an unbroken row of equal masks and
-    types counts. It is looked for in growing steps: mixed types cost little, equal ones nothing.
-    """
-    size, found, step = layout.record.size, 1, 8
-    mask, kind = bytes((layout.mask,)), bytes((layout.type,))
-    while found < left:
-        step = min(step * 4, left - found)
-        start, stop = at + found * size, at + (found + step) * size
-        same = min(
-            _leading(data[start + 4 : stop : size], mask),
-            _leading(data[start + 5 : stop : size], kind),
-        )
-        found += same
-        if same < step:
-            break
-    return found
-
-
-def _leading(row: bytes, byte: bytes) -> int:
-    return len(row) - len(row.lstrip(byte))
+def _columns(mask: int, flat: list[Any]) -> Run:
+    parts = [part for part in (_STATUS, _SOURCE, _SERVER) if mask & part]
+    handles, types, values, *rest = (flat[at :: 3 + len(parts)] for at in range(3 + len(parts)))
+    found = dict(zip(parts, rest, strict=True))
+    return Run(handles, types, values, found.get(_STATUS), found.get(_SOURCE), found.get(_SERVER))
 
 
 def _single(data: bytes, at: int) -> tuple[Single, int]:
