@@ -400,12 +400,22 @@ async def test_browsing_shows_components_and_data_items(agent: MtconnectAgent) -
     assert [(node.name, node.has_children, node.tag) for node in machine] == [
         ("Axes", True, "M1/Axes/"),
         ("Controller", True, "M1/Controller/"),
-        ("m1_avail", False, "M1/m1_avail"),
-        ("m1_asset_chg", False, "M1/m1_asset_chg"),
-        ("m1_asset_rem", False, "M1/m1_asset_rem"),
+        ("m1_avail", False, "m1_avail"),
+        ("m1_asset_chg", False, "m1_asset_chg"),
+        ("m1_asset_rem", False, "m1_asset_rem"),
     ]
-    assert [node.tag for node in path][:2] == ["M1/m1_exec", "M1/m1_count"]
+    assert [node.tag for node in path][:2] == ["m1_exec", "m1_count"]
     assert path[3].unit == "MILLIMETER_3D"
+
+
+async def test_an_id_that_two_devices_have_is_browsed_with_its_device() -> None:
+    items = (Item("load", "LOAD", "SAMPLE"),)
+    agent = MtconnectAgent([Machine(name, name, f"uuid-{name}", items) for name in ("A", "B")])
+    await agent.start()
+    async with opened(connector(agent, "A/load")) as mtconnect:
+        tags = [node.tag for name in ("A/", "B/") async for node in mtconnect.browse(name)]
+    await agent.stop()
+    assert tags == ["A/load", "B/load"]
 
 
 # Agents that misbehave ----------------------------------------------------------------------------

@@ -90,8 +90,8 @@ def _machine(plant: Plant, source: Source, name: str) -> Machine:
 
 
 def _folder_of(nodes: Sequence[Node], params: Mapping[str, str]) -> str:
-    values = set(params.values())
-    named = [node.path for node in nodes if node.has_children and node.name in values]
+    values = {value.lower() for value in params.values()}
+    named = [node.path for node in nodes if node.has_children and node.name.lower() in values]
     return min(named, key=len, default="")
 
 

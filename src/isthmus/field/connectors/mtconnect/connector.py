@@ -1,6 +1,7 @@
 """One agent: probe and current to begin with, then its stream of samples without a break."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -99,9 +100,10 @@ class MtconnectConnector(Connector[MtconnectSource]):
             path = prefix + component
             # Ends with a slash, as no data item's tag does: a component has no value.
             yield Node(tag=f"{path}/", name=component, path=path, has_children=True)
+        known = Counter(item.id for item in self._items)
         for item in below:
             if item.path == parent:
-                yield _node(item)
+                yield _node(item, unique=known[item.id] == 1)
 
     async def history(self, start: Micros, end: Micros) -> pa.Table:
         """What the agent's buffer still has of this time, by device time."""
@@ -283,9 +285,10 @@ def _count(header: Header) -> int:
     return min(_MOST_OBSERVATIONS, header.size) if header.size else _MOST_OBSERVATIONS
 
 
-def _node(item: DataItem) -> Node:
+def _node(item: DataItem, *, unique: bool = False) -> Node:
+    """As short as it is clear, so that a mapping with the machine in its ids serves all of them."""
     return Node(
-        tag=f"{item.device}/{item.id}" if item.device else item.id,
+        tag=item.id if unique or not item.device else f"{item.device}/{item.id}",
         name=item.name or item.id,
         path=item.path,
         type=f"{item.category} {item.type} {item.sub_type}".strip(),
