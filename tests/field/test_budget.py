@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from isthmus.base.clock import SystemClock
 from isthmus.field import budget
-from isthmus.field.budget import Allowance
+from isthmus.field.budget import Allowance, strictest
 from isthmus.field.connector import AnyConnector
 from isthmus.field.connectors.ethernetip import EthernetIpConnector, EthernetIpSource
 from isthmus.field.connectors.http import HttpConnector, HttpSource
@@ -79,6 +79,28 @@ async def test_device_is_never_asked_more_often_than_it_may_be(device):
         assert connector.allowance.requests >= len(requests) - opened
 
 
+async def test_sources_of_one_device_share_what_it_may_be_asked():
+    async with ModbusServer({"holding": {0: 1}}) as device:
+        spec = ModbusSource(host=LOOPBACK, port=device.port, **LIMITS)
+        shared = Allowance(strictest([spec.budget, Budget(requests_per_second=50.0)]))
+        readers = [ModbusConnector(n, spec, ("holding:0:uint16",), SystemClock()) for n in "abc"]
+        for one in readers:
+            one.allowance = shared
+            await one.open()
+        opened, end = len(device.requests), time.monotonic() + READING
+        try:
+            await asyncio.gather(*(_read_until(one, end) for one in readers))
+        finally:
+            await asyncio.gather(*(one.close() for one in readers))
+        # Each of the three may have begun to wait for one that is due after the end.
+        assert 5 <= len(device.requests) - opened <= 13
+
+
+async def _read_until(connector: AnyConnector, end: float) -> None:
+    while time.monotonic() < end:
+        await connector.read()
+
+
 async def test_waiting_for_its_turn_does_not_outlast_a_hang_up():
     keys: dict[str, Any] = {"budget": {"min_interval": 60.0}}
     async with EthernetIpController({"Good": "DINT"}, {"Good": 41}) as device:
@@ -98,7 +120,6 @@ async def test_waiting_for_its_turn_does_not_outlast_a_hang_up():
 def test_budget_of_requests_is_refused_where_it_cannot_be_kept():
     with pytest.raises(ValidationError, match="cannot limit the requests of a `mqtt` source"):
         MqttSource(host=LOOPBACK, **LIMITS)
-    assert MqttSource(host=LOOPBACK).budget.connections == 1
 
 
 @given(
@@ -123,6 +144,35 @@ def test_no_stretch_of_time_has_more_requests_than_allowed(rate, pause, idle):
         assert after - first >= count / rate - 1e-6
     for first, after in pairwise(sent):
         assert after - first >= pause - 1e-6
+
+
+@given(
+    rate=st.floats(0.2, 50),
+    pause=st.sampled_from([0.0, 0.01, 0.5]),
+    asking=st.lists(
+        st.tuples(st.floats(0, 1), st.sampled_from(["ask", "ask", "give up"])),
+        min_size=5, max_size=60,
+    ),
+)  # fmt: skip
+def test_those_who_wait_at_the_same_time_are_told_different_turns(rate, pause, asking):
+    """Of one device, from any thread; a turn that nobody takes is given to no two others."""
+    with pytest.MonkeyPatch.context() as patch:
+        clock = _Clock()
+        patch.setattr(budget, "time", clock)
+        allowance = Allowance(Budget(requests_per_second=rate, min_interval=pause))
+        turns: list[float] = []
+        for seconds, what in asking:
+            clock.now += seconds
+            if what == "ask" or not turns or turns[-1] <= clock.now:
+                turns.append(allowance.reserve())
+            else:
+                allowance.give_back(turns.pop())
+    count = max(1, int(rate))
+    for first, after in zip(turns, turns[count:], strict=False):
+        assert after - first >= count / rate - 1e-6
+    for first, after in pairwise(turns):
+        assert after - first >= pause - 1e-6
+    assert allowance.requests == len(turns)
 
 
 class _Clock:

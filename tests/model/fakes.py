@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr
 
 from isthmus.model.plant import Kinds
 from isthmus.model.spec.site import SourceSpec, SystemSpec, UseCaseSpec
-from isthmus.model.spec.words import Host, Port, Seconds
+from isthmus.model.spec.words import Host, Port, Seconds, host_and_port
 
 
 class OpcuaSource(SourceSpec):
@@ -19,6 +19,10 @@ class OpcuaSource(SourceSpec):
     user: str | None = None
     password: SecretStr | None = None
     timeout: Seconds = 5.0
+
+    @property
+    def reaches(self) -> str | None:
+        return host_and_port(self.endpoint)
 
     @classmethod
     def parse_tag(cls, tag: str) -> str:
@@ -34,6 +38,10 @@ class ModbusSource(SourceSpec):
     host: Host
     port: Port = 502
     unit: int = Field(default=1, ge=0, le=255)
+
+    @property
+    def reaches(self) -> str | None:
+        return f"{self.host}:{self.port}"
 
     @classmethod
     def parse_tag(cls, tag: str) -> int:

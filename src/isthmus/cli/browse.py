@@ -12,9 +12,10 @@ from rich.table import Table
 
 from isthmus.base.clock import SystemClock, iso
 from isthmus.base.problem import ProblemsError
-from isthmus.cli.probe import find, told
+from isthmus.cli.probe import devices, find, told
 from isthmus.field.browse import Crawled, Found, NodeIndex
 from isthmus.field.connector import Refused, Unreachable, Unsupported
+from isthmus.model.plant import Plant, Source
 from isthmus.runtime.browse import Browsing
 from isthmus.runtime.open import load_plant, model_folder
 from isthmus.runtime.settings import Settings
@@ -39,8 +40,8 @@ def browse(
     """List the nodes of a source with type, unit and path; what was found once is kept."""
     console = Console(stderr=True, highlight=False)
     try:
-        declared = find(load_plant(model_folder(folder)), source)
-        browsing = Browsing(declared, Settings.of(), SystemClock())
+        plant = load_plant(model_folder(folder))
+        browsing = browsing_of(find(plant, source), plant)
         crawled = crawl(browsing, console, again=again)
     except (ProblemsError, LookupError, Unreachable, Refused, Unsupported) as error:
         console.print(told(error, source), markup=False, soft_wrap=True)
@@ -50,6 +51,10 @@ def browse(
         print(json.dumps(as_json(crawled, found), ensure_ascii=False, indent=2))
     else:
         show(crawled, found, Console(highlight=False))
+
+
+def browsing_of(source: Source, plant: Plant) -> Browsing:
+    return Browsing(source, Settings.of(), SystemClock(), look=devices(plant).look)
 
 
 def crawl(browsing: Browsing, console: Console, *, again: bool = False) -> Crawled:

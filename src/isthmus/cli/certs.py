@@ -20,7 +20,10 @@ from isthmus.base.problem import ProblemsError
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
+    from isthmus.field.connectors.opcua import OpcuaSource
+    from isthmus.field.connectors.opcua.security import Offered
     from isthmus.field.connectors.opcua.trust import TrustFolder
+    from isthmus.model.plant import Plant, Source
 
 certs = typer.Typer(
     help="Our certificate for OPC UA, and those of servers that we trust.",
@@ -174,7 +177,6 @@ def _from_file(path: Path) -> "Certificate":
 def _from_source(name: str, folder: Path | None) -> "Certificate":
     from isthmus.field.connector import Refused, Unreachable
     from isthmus.field.connectors.opcua import OpcuaSource
-    from isthmus.field.connectors.opcua.session import ways_in
     from isthmus.runtime.open import load_plant, model_folder
 
     try:
@@ -185,13 +187,21 @@ def _from_source(name: str, folder: Path | None) -> "Certificate":
     if not isinstance(spec, OpcuaSource):
         _fail(f"`{name}` is neither a file nor an OPC UA source of this model")
     try:
-        ways = asyncio.run(ways_in(name, spec, spec.endpoint))
+        ways = asyncio.run(_ways(plant, plant.sources[name], spec))
     except (Unreachable, Refused) as error:
         _fail(str(error))
     shown = [way.chain[0] for way in ways if way.chain]
     if not shown:
         _fail(f"{spec.endpoint} shows no certificate")
     return shown[0]
+
+
+async def _ways(plant: "Plant", source: "Source", spec: "OpcuaSource") -> "list[Offered]":
+    from isthmus.cli.probe import devices
+    from isthmus.field.connectors.opcua.session import ways_in
+
+    async with devices(plant).look(source, None):
+        return await ways_in(source.name, spec, spec.endpoint)
 
 
 def _described(certificate: "Certificate", file: Path | None) -> dict[str, str]:

@@ -16,9 +16,11 @@ from isthmus.base.problem import ProblemsError
 from isthmus.field.connector import Refused, Unreachable
 from isthmus.model.plant import Plant, Source
 from isthmus.model.suggest import did_you_mean_or_list
+from isthmus.runtime.devices import Devices, Occupied
 from isthmus.runtime.open import load_plant, model_folder
 from isthmus.runtime.probe import Probed, TagSeen
 from isthmus.runtime.probe import probe as look
+from isthmus.runtime.settings import Settings
 
 
 def probe(
@@ -38,12 +40,17 @@ def probe(
     except (ProblemsError, LookupError) as error:
         console.print(str(error.args[0] if error.args else error), markup=False)
         raise typer.Exit(1) from None
-    result = asyncio.run(look(declared, plant, SystemClock(), seconds))
+    result = asyncio.run(look(declared, plant, SystemClock(), seconds, look=devices(plant).look))
     if output == "json":
         print(json.dumps(as_json(result), ensure_ascii=False, indent=2))
     else:
         show(result, Console(highlight=False))
     raise typer.Exit(0 if result.works else 1)
+
+
+def devices(plant: Plant) -> Devices:
+    """Those that a platform on this data folder counts, too."""
+    return Devices(Settings.of().data, lambda: plant)
 
 
 def find(plant: Plant, name: str) -> Source:
@@ -56,7 +63,7 @@ def find(plant: Plant, name: str) -> Source:
 def told(error: Exception, source: str) -> str:
     """What a command says that could not use a source: which one, why, and what to type next."""
     said = str(error.args[0] if error.args else error)
-    if not isinstance(error, Unreachable | Refused):
+    if isinstance(error, Occupied) or not isinstance(error, Unreachable | Refused):
         return said
     named = said if f"source `{source}`" in said else f"source `{source}`: {said}"
     if "isthmus probe" in named:

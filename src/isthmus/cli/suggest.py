@@ -13,15 +13,14 @@ from rich.table import Table
 
 from isthmus.base.clock import SystemClock
 from isthmus.base.problem import ProblemsError
-from isthmus.cli.browse import crawl
-from isthmus.cli.probe import find, told
+from isthmus.cli.browse import browsing_of, crawl
+from isthmus.cli.probe import devices, find, told
 from isthmus.field.connector import Node, Refused, Unreachable, Unsupported
 from isthmus.field.listing import ListingError, nodes_of
 from isthmus.field.suggest import CONFIDENT, Language, Suggestion
 from isthmus.model.plant import Plant, Source
 from isthmus.model.write.bulk import RowsError, read_table
 from isthmus.model.write.edits import EditError
-from isthmus.runtime.browse import Browsing
 from isthmus.runtime.connect import (
     Chosen,
     Wanted,
@@ -32,7 +31,6 @@ from isthmus.runtime.connect import (
     wanted,
 )
 from isthmus.runtime.open import load_plant, model_folder
-from isthmus.runtime.settings import Settings
 
 _REFUSALS: Final = (
     ProblemsError, LookupError, EditError, ListingError, RowsError, UnicodeDecodeError,
@@ -90,9 +88,12 @@ def suggest(
             wanted, model, plant, source, machine=machine, blocks=block or (), under=under
         )
         want()  # what is mistyped is told before anything is crawled
-        nodes = _nodes(declared, listed, console)
+        nodes = _nodes(declared, plant, listed, console)
         asked = want(nodes=nodes)
-        found = asyncio.run(propose_listening(asked, nodes, SystemClock(), seconds))
+        listening = propose_listening(
+            asked, nodes, SystemClock(), seconds, look=devices(plant).look
+        )
+        found = asyncio.run(listening)
         _print(found, asked, output, language)
         chosen = _chosen(found, take or [], every=accept or (diff and not take))
         if chosen and (accept or take or diff):
@@ -108,10 +109,10 @@ def _said(error: Exception, source: str) -> str:
     return told(error, source)
 
 
-def _nodes(source: Source, listed: Path | None, console: Console) -> Sequence[Node]:
+def _nodes(source: Source, plant: Plant, listed: Path | None, console: Console) -> Sequence[Node]:
     if listed is not None:
         return nodes_of(read_table(listed.read_bytes().decode("utf-8-sig")))
-    return crawl(Browsing(source, Settings.of(), SystemClock()), console).nodes
+    return crawl(browsing_of(source, plant), console).nodes
 
 
 def _chosen(found: Sequence[Suggestion], take: Sequence[str], *, every: bool) -> list[Chosen]:

@@ -215,6 +215,14 @@ _SITES: Final = {
         "Two sources read the same tags at the same endpoint: most often a copy whose address was "
         "not changed, and two machines would show the same values.",
     ),
+    "M079": Entry(
+        "Fewer connections than its intake needs",
+        "`budget.connections` holds for the device, whichever source reads it.",
+    ),
+    "M080": _warning(
+        "Budgets of one device differ",
+        "Sources that reach the same host and port share its budget; the stricter number holds.",
+    ),
     "M046": _warning(
         "Password in plain text",
         "The model is kept under version control, where many can read it for ever. Use "

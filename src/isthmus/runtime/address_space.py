@@ -10,6 +10,7 @@ from isthmus.field.connector import Refused, Unreachable, Unsupported
 from isthmus.model.plant import Source
 from isthmus.runtime.background import begun, told
 from isthmus.runtime.browse import Browsing, Stored
+from isthmus.runtime.devices import Occupied
 from isthmus.web.workbench import Crawling, Trouble
 
 _NEW_INDEX: Final = 1.0
@@ -17,6 +18,7 @@ _NEW_INDEX: Final = 1.0
 _TROUBLES: Final[Mapping[type[BaseException], Trouble]] = {
     Unreachable: "unreachable",
     Refused: "refused",
+    Occupied: "refused",
     Unsupported: "unsupported",
 }
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -16,7 +15,8 @@ from isthmus.field.connector import AnyConnector, Connector, Node, Unreachable, 
 from isthmus.field.suggest.behaviour import Value
 from isthmus.flow.parcel import BAD
 from isthmus.model.plant import Source
-from isthmus.runtime.probe import CLOSE_SECONDS, OPEN_SECONDS, Factory, listen, registered
+from isthmus.runtime.devices import Look, freely
+from isthmus.runtime.probe import OPEN_SECONDS, Factory, closing, listen, registered
 from isthmus.runtime.settings import Settings
 
 _SAVE_EVERY: Final = 5.0
@@ -38,9 +38,16 @@ class Browsing:
     """
 
     def __init__(
-        self, source: Source, settings: Settings, clock: Clock, factory: Factory | None = None
+        self,
+        source: Source,
+        settings: Settings,
+        clock: Clock,
+        factory: Factory | None = None,
+        *,
+        look: Look = freely,
     ) -> None:
         self.source = source
+        self._look = look
         self._clock = clock
         self._factory = factory
         self._file = settings.data / "browse" / f"{source.name}.json"
@@ -85,21 +92,19 @@ class Browsing:
         connector = _opener(replace(self.source, tags=()), self._clock, self._factory)
         _browsable(connector)
         try:
-            async with asyncio.timeout(OPEN_SECONDS):
-                await connector.open()
-            self._crawl = Crawl(
-                connector.browse,
-                at_once=connector.browses_at_once,
-                begun=stored.crawled if stored else None,
-            )
-            await self._to_the_end(self._crawl)
+            async with self._look(self.source, connector), closing(connector):
+                async with asyncio.timeout(OPEN_SECONDS):
+                    await connector.open()
+                self._crawl = Crawl(
+                    connector.browse,
+                    at_once=connector.browses_at_once,
+                    begun=stored.crawled if stored else None,
+                )
+                await self._to_the_end(self._crawl)
         except TimeoutError as error:
             said = f"source `{self.source.name}`: no answer for {OPEN_SECONDS:.0f} s"
             raise Unreachable(said) from error
         finally:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await connector.close()
             if self._crawl is not None:
                 self._save(self._crawl.so_far())
         return self._crawl.so_far()
@@ -137,20 +142,19 @@ async def heard(
     clock: Clock,
     seconds: float,
     factory: Factory | None = None,
+    *,
+    look: Look = freely,
 ) -> dict[str, tuple[Value, ...]]:
     """Values of some tags, by tag, oldest first; bad ones left out. Leaves nothing behind."""
     looked_at = replace(source, tags=tuple(tags))
     connector = _opener(looked_at, clock, factory)
     tables: list[pa.Table] = []
     try:
-        await listen(connector, seconds, tables)
+        async with look(source, connector), closing(connector):
+            await listen(connector, seconds, tables)
     except TimeoutError as error:
         said = f"source `{source.name}`: no answer for {OPEN_SECONDS:.0f} s while opening it"
         raise Unreachable(said) from error
-    finally:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await connector.close()
     found: dict[str, list[Value]] = {}
     for table in tables:
         for row in table.select(["tag", "number", "text", "quality"]).to_pylist():

@@ -16,6 +16,7 @@ from isthmus.model.spec.block import Block
 from isthmus.model.suggest import did_you_mean_or_list
 from isthmus.model.write.edits import Edit, Edited, EditError, MapField, edited, params_of
 from isthmus.runtime.browse import heard
+from isthmus.runtime.devices import Look, freely
 from isthmus.runtime.open import kinds
 from isthmus.runtime.probe import Factory
 
@@ -118,13 +119,16 @@ async def propose_listening(
     clock: Clock,
     seconds: float,
     factory: Factory | None = None,
+    *,
+    look: Look = freely,
 ) -> list[Suggestion]:
     """As `propose`, having listened to the likeliest tags for so long; reads, never writes."""
     first = propose(asked, nodes)
     tags = [one.tag for each in first for one in each.proposals[:_LISTENED_TO]]
     if not tags or seconds <= 0:
         return first
-    samples = await heard(asked.source, list(dict.fromkeys(tags)), clock, seconds, factory)
+    unique = list(dict.fromkeys(tags))
+    samples = await heard(asked.source, unique, clock, seconds, factory, look=look)
     return propose(asked, nodes, samples)
 
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -13,7 +12,8 @@ from isthmus.base.clock import SECOND, Clock, Micros, SystemClock
 from isthmus.field.connector import AnyConnector, Refused, Unreachable
 from isthmus.model.plant import Source
 from isthmus.runtime.background import begun, told
-from isthmus.runtime.probe import CLOSE_SECONDS, OPEN_SECONDS, registered
+from isthmus.runtime.devices import Look, freely
+from isthmus.runtime.probe import OPEN_SECONDS, closing, registered
 from isthmus.web.workbench import Heard, Point, TagHeard
 
 WINDOW: Final = 60 * SECOND
@@ -30,9 +30,17 @@ Make = Callable[[Source, Clock], AnyConnector]
 class Listening:
     """One session with one source; `heard` keeps it alive."""
 
-    def __init__(self, source: Source, tags: Sequence[str], make: Make = registered) -> None:
+    def __init__(
+        self,
+        source: Source,
+        tags: Sequence[str],
+        make: Make = registered,
+        *,
+        look: Look = freely,
+    ) -> None:
         self.source = replace(source, tags=tuple(tags))
         self._make = make
+        self._look = look
         # A person looks at the clock on the wall, also where plant time runs faster.
         self._clock = SystemClock()
         self._since = self._clock.now()
@@ -97,7 +105,7 @@ class Listening:
 
     async def _session(self) -> None:
         connector = self._make(self.source, self._clock)
-        try:
+        async with self._look(self.source, connector), closing(connector):
             async with asyncio.timeout(OPEN_SECONDS):
                 await connector.open()
             self._open, self._trouble = True, ""
@@ -107,10 +115,6 @@ class Listening:
                     self._take(samples)
                 if connector.polled:
                     await asyncio.sleep(connector.spec.interval)
-        finally:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await connector.close()
 
     def _take(self, samples: pa.Table) -> None:
         now = self._clock.now()

@@ -24,6 +24,7 @@ from isthmus.flow.parcel import Rows
 from isthmus.model.changes import affected_sources, changes
 from isthmus.model.plant import Plant, System
 from isthmus.provision.join import VIEWS
+from isthmus.runtime.devices import Devices
 from isthmus.runtime.dimensions import dimensions
 from isthmus.runtime.heartbeat import Heartbeat
 from isthmus.runtime.news import states
@@ -83,9 +84,11 @@ class EmbeddedPlatform:
         self._laid_out: Micros = 0
         self._applying = asyncio.Lock()
         self._stopping = asyncio.Event()
+        self._devices = Devices(settings.data, lambda: self._plant, serves=True)
         self.workbench = Workbench(
-            settings, clock, lambda: self._plant, lambda: running_folder(settings), self.apply
-        )
+            settings, clock, lambda: self._plant, lambda: running_folder(settings), self.apply,
+            look=self._devices.look,
+        )  # fmt: skip
 
     # What the web sees ---------------------------------------------------------------------
 
@@ -250,7 +253,8 @@ class EmbeddedPlatform:
         runner = SourceRunner(
             source, self._plant, self.logs[source.site], self.clock,
             on_rows=self._rows_arrived, on_event=self._source_event,
-            heartbeat=self._heartbeats[source.site],
+            heartbeat=self._heartbeats[source.site], allowance=self._devices.allowance(source),
+            line=partial(self._devices.intake, source),
         )  # fmt: skip
         self._sources[name] = self._watched(name, runner, runner.run())
 
@@ -378,6 +382,7 @@ class EmbeddedPlatform:
                 opened = self.logs[site.name] = open_log(self.settings, site)
                 self._heartbeats[site.name] = Heartbeat(opened)
         self._plant = after
+        self._devices.adopt()
         self.lake.adopt(after)
         self.writer.adopt(after)
         now = self.clock.now()

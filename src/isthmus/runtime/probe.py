@@ -4,8 +4,8 @@ Nothing is written, acknowledged or left behind.
 """
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ from isthmus.field.registry import connector as connector_of
 from isthmus.field.shape import Mapping, shape
 from isthmus.flow.parcel import SAMPLES_SCHEMA, Shaped
 from isthmus.model.plant import Plant, Source
+from isthmus.runtime.devices import Look, Occupied, freely
 
 OPEN_SECONDS = 60.0
 CLOSE_SECONDS = 5.0
@@ -69,7 +70,13 @@ Factory = Callable[[], AnyConnector]
 
 
 async def probe(
-    source: Source, plant: Plant, clock: Clock, seconds: float, factory: Factory | None = None
+    source: Source,
+    plant: Plant,
+    clock: Clock,
+    seconds: float,
+    factory: Factory | None = None,
+    *,
+    look: Look = freely,
 ) -> Probed:
     """Open the source, read for so many wall seconds, close it."""
     connector = factory() if factory is not None else registered(source, clock)
@@ -77,7 +84,10 @@ async def probe(
     trouble = ""
     began = asyncio.get_running_loop().time()
     try:
-        await listen(connector, seconds, tables)
+        async with look(source, connector), closing(connector):
+            await listen(connector, seconds, tables)
+    except Occupied as error:
+        trouble = f"{error}."
     except Unreachable as error:
         trouble = _said(
             error, source.name, "Is the device on and on this network? Are host and port right?"
@@ -89,10 +99,6 @@ async def probe(
         )  # fmt: skip
     except TimeoutError:
         trouble = f"no answer for {OPEN_SECONDS:.0f} s while opening it."
-    finally:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await connector.close()
     took = asyncio.get_running_loop().time() - began
     samples = pa.concat_tables([SAMPLES_SCHEMA.empty_table(), *tables])
     attention = () if trouble else tuple(connector.attention())
@@ -110,6 +116,17 @@ def _said(error: Exception, name: str, advice: str) -> str:
 def registered(source: Source, clock: Clock) -> AnyConnector:
     spec = source.spec.for_probe()
     return connector_of(spec.kind)(source.name, spec, source.tags, clock)
+
+
+@asynccontextmanager
+async def closing(connector: AnyConnector) -> AsyncIterator[None]:
+    """It is closed afterwards, whatever happened; what cannot even close is left behind."""
+    try:
+        yield
+    finally:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await connector.close()
 
 
 async def listen(connector: AnyConnector, seconds: float, tables: list[pa.Table]) -> None:

@@ -11,6 +11,7 @@ from isthmus.field.connector import Refused, Unreachable
 from isthmus.field.connectors.opcua import OpcuaSource, certificates
 from isthmus.field.connectors.opcua.trust import TrustFolder
 from isthmus.model.plant import Source
+from isthmus.runtime.devices import Look, freely
 from isthmus.web.workbench import Certificate, RefusedChangeError, Ways
 
 if TYPE_CHECKING:
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 VALID: Final = timedelta(days=1825)
 
 
-async def ask_ways(source: Source) -> Ways:
+async def ask_ways(source: Source, look: Look = freely) -> Ways:
     """Anybody may ask that; what went wrong is part of the answer."""
     folder = TrustFolder.of_this_site()
     try:
-        found = await _offered(source)
+        found = await _offered(source, look)
     except (Unreachable, Refused) as error:
         return Ways(trouble=str(error))
     offers = tuple(dict.fromkeys((one.security, one.policy) for one in found if one.security))
@@ -34,10 +35,10 @@ async def ask_ways(source: Source) -> Ways:
     return Ways(offers, certificate, fingerprint(ours) if ours is not None else "")
 
 
-async def trust(source: Source, seen: str) -> None:
+async def trust(source: Source, seen: str, look: Look = freely) -> None:
     """The certificate is fetched again: only the one that a person compared is trusted."""
     try:
-        found = await _offered(source)
+        found = await _offered(source, look)
     except (Unreachable, Refused) as error:
         raise RefusedChangeError(str(error)) from error
     shown = next((one.chain[0] for one in found if one.chain), None)
@@ -76,10 +77,11 @@ def _described(shown: x509.Certificate, trusted: set[str]) -> Certificate:
     )
 
 
-async def _offered(source: Source) -> "list[Offered]":
+async def _offered(source: Source, look: Look) -> "list[Offered]":
     if not isinstance(source.spec, OpcuaSource):
         raise RefusedChangeError(f"`{source.name}` is no OPC UA source")
     # The driver is only loaded where somebody asks a server.
     session = import_module("isthmus.field.connectors.opcua.session")
-    found: list[Offered] = await session.ways_in(source.name, source.spec, source.spec.endpoint)
+    async with look(source, None):
+        found: list[Offered] = await session.ways_in(source.name, source.spec, source.spec.endpoint)
     return found

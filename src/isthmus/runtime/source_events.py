@@ -64,6 +64,10 @@ BACK: Final = (
     "its clock went back by {minutes:.0f} min: what it tells holds from its receipt on until its"
     " times are later than those it told before; counters are believed again from then on"
 )
+OCCUPIED: Final = (
+    "others hold all connections that its device's `budget` allows: a `isthmus probe`, `browse` or"
+    " `suggest`, or a page. It is read when one of them ends"
+)
 FULL: Final = "intake stood still because the disk was full"
 ROOM: Final = "The disk has room again; intake goes on."
 STOPPED: Final = "the platform was stopped"

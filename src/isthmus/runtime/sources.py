@@ -22,6 +22,7 @@ from isthmus.runtime import source_events as say
 from isthmus.runtime.backoff import Backoff
 from isthmus.runtime.calls import FaultError, bounded, noticed
 from isthmus.runtime.device_clock import DeviceClock
+from isthmus.runtime.devices import Line
 from isthmus.runtime.filled import Filled
 from isthmus.runtime.heartbeat import Heartbeat
 from isthmus.runtime.impaired import Finding, Impaired
@@ -36,6 +37,8 @@ CLOSE_SECONDS: Final = 5.0
 """A connector has its own, shorter timeouts; these bound a call that hangs in spite of them."""
 FASTEST_POLL: Final = 0.02
 """A demonstration at high speed still leaves the device alone for a moment."""
+LINE_SECONDS: Final = 1.0
+"""Between two looks whether the device has a connection for us again."""
 ROOM_SECONDS: Final = 1.0
 """Between two looks whether a full disk has room again."""
 LIMITED_READ_SECONDS: Final = 600.0
@@ -63,8 +66,14 @@ class SourceRunner:
         on_event: Callable[[SourceEvent], None],
         connector_factory: Factory | None = None,
         heartbeat: Heartbeat | None = None,
+        allowance: Allowance | None = None,
+        line: Callable[[], Line | None] = lambda: Line([]),
     ) -> None:
-        """Share one `heartbeat` between the sources of a log to save synced transactions."""
+        """Share one `heartbeat` between the sources of a log to save synced transactions.
+
+        `allowance`: what its device may be asked by all; `line` is a connection to it, or None
+        while others hold all that it allows.
+        """
         self.source = source
         self.log = log
         self.clock = clock
@@ -96,7 +105,8 @@ class SourceRunner:
         """Plant seconds that the device's clock is ahead of ours (negative: behind), once known."""
         self._note = ""
         """What is to be said once the source is back."""
-        self._allowance = Allowance(source.spec.budget)
+        self._allowance = allowance or Allowance(source.spec.budget)
+        self._line = line
         self._position: bytes | None = None
         """Where to read on after what was read last, of a source that has such a place."""
         self._filled: Filled | None = None
@@ -112,14 +122,25 @@ class SourceRunner:
         self._heard = self.clock.now()
         try:
             with suppress(_Stopped):
-                while not self._stopping.is_set():
-                    await self._wait(self._in_wall_time(await self._session()))
+                await self._sessions()
         finally:
             await self._farewell()
 
     def stop(self) -> None:
         """End soon and cleanly: what was read is written, the connector is closed."""
         self._stopping.set()
+
+    async def _sessions(self) -> None:
+        """One after the other, all over the same one of the device's connections."""
+        while (line := self._line()) is None and not self._stopping.is_set():
+            await self._lost("refused", say.OCCUPIED)
+            await self._wait(LINE_SECONDS)
+        try:
+            while not self._stopping.is_set():
+                await self._wait(self._in_wall_time(await self._session()))
+        finally:
+            if line is not None:
+                line.close()
 
     # One session ------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from isthmus.base.clock import SystemClock
 from isthmus.model.plant import Plant, Source
 from isthmus.runtime.background import begun, told
+from isthmus.runtime.devices import Look, freely
 from isthmus.runtime.probe import Probed, probe
 from isthmus.web.workbench import TagTried, Trial
 
@@ -13,13 +14,14 @@ from isthmus.web.workbench import TagTried, Trial
 class Trying:
     """A probe and how far it is; nothing is left behind."""
 
-    def __init__(self, source: Source, plant: Plant, seconds: float) -> None:
+    def __init__(self, source: Source, plant: Plant, seconds: float, look: Look = freely) -> None:
         self._asked = len(source.tags)
         self._seconds = seconds
         self._began = asyncio.get_running_loop().time()
         # The mapping knows machines of the plant only: a draft is read by none.
         known = replace(plant, sources={**plant.sources, source.name: source})
-        self._task = begun(probe(source, known, SystemClock(), seconds), f"testing `{source.name}`")
+        work = probe(source, known, SystemClock(), seconds, look=look)
+        self._task = begun(work, f"testing `{source.name}`")
 
     @property
     def running(self) -> bool:

@@ -20,6 +20,7 @@ from isthmus.runtime.address_space import AddressSpace
 from isthmus.runtime.browse import Browsing
 from isthmus.runtime.changing import Asked, asked_for, change_of, put_back
 from isthmus.runtime.connect import Chosen, needs_codes, propose
+from isthmus.runtime.devices import Look, freely
 from isthmus.runtime.drafts import Drafts
 from isthmus.runtime.listening import Listening
 from isthmus.runtime.server_ways import ask_ways, make_certificate, trust
@@ -53,7 +54,10 @@ class Workbench:
         plant: Callable[[], Plant],
         folder: Callable[[], Path],
         apply: Callable[[Path], Awaitable[Any]],
+        *,
+        look: Look = freely,
     ) -> None:
+        self._look = look
         self._settings, self._clock = settings, clock
         self._plant, self._folder, self._apply = plant, folder, apply
         self._spaces: dict[str, AddressSpace] = {}
@@ -95,13 +99,13 @@ class Workbench:
         self._drafts.discard(name)
 
     async def ask_ways(self, name: str) -> None:
-        self._ways[name] = await ask_ways(self._known(name))
+        self._ways[name] = await ask_ways(self._known(name), self._look)
 
     def ways(self, name: str) -> Ways | None:
         return self._ways.get(name)
 
     async def trust(self, name: str, fingerprint: str) -> None:
-        await trust(self._known(name), fingerprint)
+        await trust(self._known(name), fingerprint, self._look)
         await self.ask_ways(name)
 
     def make_certificate(self) -> str:
@@ -114,7 +118,8 @@ class Workbench:
         if there is None or not there.running:
             source = self._known(name)
             tags = source.tags or self._some_tags(name)
-            self._trials[name] = Trying(replace(source, tags=tags), self._plant(), seconds)
+            tried = replace(source, tags=tags)
+            self._trials[name] = Trying(tried, self._plant(), seconds, self._look)
 
     def trial(self, name: str) -> Trial | None:
         there = self._trials.get(name)
@@ -140,9 +145,12 @@ class Workbench:
         with self._opening:
             there = self._spaces.get(name)
             if there is None or (there.source.spec != source.spec and not there.running):
-                there = AddressSpace(source, lambda: Browsing(source, self._settings, self._clock))
+                there = AddressSpace(source, lambda: self._browsing(source))
                 self._spaces[name] = there
             return there
+
+    def _browsing(self, source: Source) -> Browsing:
+        return Browsing(source, self._settings, self._clock, look=self._look)
 
     def _known(self, name: str) -> Source:
         source = self.source(name)
@@ -160,7 +168,7 @@ class Workbench:
             return there.heard()
         if there is not None:
             there.end()
-        self._listening[source] = Listening(declared, wanted)
+        self._listening[source] = Listening(declared, wanted, look=self._look)
         return self._listening[source].heard()
 
     # Proposing -----------------------------------------------------------------------------
@@ -178,7 +186,7 @@ class Workbench:
         unique = tuple(dict.fromkeys(tags))
         if not unique:
             return 0
-        listening = Listening(self._known(target.source), unique)
+        listening = Listening(self._known(target.source), unique, look=self._look)
         try:
             await listening.through(seconds)
         finally:

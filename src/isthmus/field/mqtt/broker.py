@@ -30,6 +30,10 @@ class BrokerSource(SourceSpec):
     """A dead connection is noticed within twice this time."""
     timeout: Seconds = 5.0
 
+    @property
+    def reaches(self) -> str | None:
+        return f"{self.host}:{self.port}".lower()
+
 
 async def settings(
     spec: BrokerSource, name: str, *, session_expiry: float, will: Publication | None = None

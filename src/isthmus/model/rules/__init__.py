@@ -43,6 +43,7 @@ RULES: Final[tuple[Rule, ...]] = (
     tags.addresses,
     connections.unused_sources,
     connections.shared_endpoints,
+    connections.shared_budgets,
     connections.plain_passwords,
     calendars.shifts,
     calendars.breaks,

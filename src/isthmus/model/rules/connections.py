@@ -1,6 +1,6 @@
 """Sources and systems: used, told apart, and without passwords in plain text."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from isthmus.base.problem import Problem
@@ -8,7 +8,7 @@ from isthmus.model.declaration import Declaration, Declared
 from isthmus.model.document import Document, ListNode, MappingNode, Node, Path, Scalar
 from isthmus.model.masking import is_secret_key, url_password
 from isthmus.model.plant import Kinds
-from isthmus.model.spec.site import SourceSpec
+from isthmus.model.spec.site import Budget, SourceSpec
 from isthmus.model.tag_text import filled, parameters, values_for
 
 ENDPOINT: Final = (
@@ -51,6 +51,40 @@ def shared_endpoints(declaration: Declaration, _kinds: Kinds) -> Iterator[Proble
                 hint = f"`{first.name}` is in {first.spot()}; correct the address or use one source"
                 key = next(key for key in ENDPOINT if key in type(source.spec).model_fields)
                 yield source.problem("M045", (key,), said, hint)
+
+
+def shared_budgets(declaration: Declaration, _kinds: Kinds) -> Iterator[Problem]:
+    """What sources of one device declare holds for all of them together."""
+    reaching: dict[tuple[str, str], list[Declared[SourceSpec]]] = {}
+    for source in declaration.sources.values():
+        if source.spec.enabled and source.spec.reaches is not None:
+            reaching.setdefault((source.site, source.spec.reaches), []).append(source)
+    for (_, device), group in reaching.items():
+        for key in Budget.model_fields:
+            yield from _differing(device, group, key)
+        yield from _too_few(device, group)
+
+
+def _differing(device: str, group: Sequence[Declared[SourceSpec]], key: str) -> Iterator[Problem]:
+    """Only those who declare it: one source may well speak for the others."""
+    saying = [one for one in group if key in one.spec.budget.model_fields_set]
+    for other in saying[1:]:
+        first, second = (getattr(one.spec.budget, key) for one in (saying[0], other))
+        if first != second:
+            said = f"`{saying[0].name}` allows another number for the same device, {device}"
+            hint = f"the stricter one holds for both; that one is in {saying[0].spot()}"
+            yield other.problem("M080", ("budget", key), said, hint)
+
+
+def _too_few(device: str, group: Sequence[Declared[SourceSpec]]) -> Iterator[Problem]:
+    needed = sum(one.spec.intake_connections for one in group)
+    for one in group:
+        most = one.spec.budget.connections
+        if most is not None and most < needed:
+            who = f"{len(group)} sources read" if len(group) > 1 else "its intake reads"
+            said = f"{who} from {device} and may need {needed} connections"
+            hint = f"allow {needed}, or read all its tags through one source"
+            yield one.problem("M079", ("budget", "connections"), said, hint)
 
 
 def _tags(declaration: Declaration, source: str) -> set[str]:

@@ -45,10 +45,11 @@ class Keep(Spec):
 
 
 class Budget(Spec):
-    """What a device may be asked at most; what does not fit comes later, and is said."""
+    """What a device may be asked; where its sources differ, the stricter number holds for all."""
 
-    connections: Literal[1] = 1
-    """Intake holds one at a time, however often it has to connect again; no kind uses more yet."""
+    connections: int | None = Field(default=None, ge=1)
+    """At most so many at one time: intake, and whoever looks at the device. Without it one for the
+    intake of each source and two for looking."""
     requests_per_second: float | None = Field(default=None, gt=0)
     """At most so many in any second; less than 1 is one every few seconds."""
     min_interval: Seconds = Field(default=0.0, ge=0)
@@ -64,6 +65,8 @@ class SourceSpec(Guarded):
 
     counts_requests: ClassVar[bool] = False
     """Whether its connector asks request by request, so that `budget` can limit them."""
+    intake_connections: ClassVar[int] = 1
+    """How many its connector may hold at one time."""
 
     kind: Slug
     enabled: bool = True
@@ -84,7 +87,14 @@ class SourceSpec(Guarded):
                 f"`budget` cannot limit the requests of a `{self.kind}` source: it sends by itself "
                 "or decides itself how to ask; a longer `interval` is what makes it ask less"
             )
+        if self.budget.connections is not None and self.reaches is None:
+            raise ValueError(f"`budget` cannot limit what a `{self.kind}` source does not open")
         return self
+
+    @property
+    def reaches(self) -> str | None:
+        """`host:port` of the device that we connect to; None where we open no connection."""
+        return None
 
     @classmethod
     def parse_tag(cls, tag: str) -> Any:

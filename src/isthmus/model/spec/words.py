@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import available_timezones
 
 from pydantic import (
@@ -91,4 +91,24 @@ Language = Literal["en", "de"]
 Texts = dict[Language, Text]
 """The same said in more than one language."""
 Port = Annotated[int, Field(ge=1, le=65535)]
+_ADDRESS: Final = re.compile(
+    r"(?P<scheme>[a-z.]+)(?:\+\w+)?://(?:[^:/]*(?::[^@]*)?@)?"
+    r"(?P<host>\[[^/?]+\]|[^/:?#]+)(?::(?P<port>\d+))?",
+    re.IGNORECASE,
+)
+_PORTS: Final = {
+    "http": "80", "https": "443", "opc.tcp": "4840", "postgresql": "5432", "mysql": "3306",
+    "mariadb": "3306", "mssql": "1433", "oracle": "1521",
+}  # fmt: skip
+
+
+def host_and_port(url: str) -> str | None:
+    """Of an address with a scheme, never with the user or password in it; None without a host."""
+    found = _ADDRESS.match(url)
+    if found is None:
+        return None
+    port = found["port"] or _PORTS.get(found["scheme"].lower(), "")
+    return f"{found['host']}:{port}".lower().removesuffix(":")
+
+
 Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[^\s/]+$")]

@@ -49,6 +49,10 @@ class AdsSource(SourceSpec):
         """The AMS Net Id we talk to."""
         return self.net_id or f"{self.host}.1.1"
 
+    @property
+    def reaches(self) -> str | None:
+        return f"{self.host}:{self.port}".lower()
+
     @classmethod
     def parse_tag(cls, tag: str) -> str:
         """Check `MAIN.fTemp`, `GVL.aCounts[3]`, `MAIN.stRecipe.aZones[1,2].fTemp`, `.bRun`."""

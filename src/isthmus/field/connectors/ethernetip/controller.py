@@ -214,8 +214,9 @@ class _Driver(LogixDriver):  # type: ignore[misc] # the driver's types are not c
         return number
 
     def send(self, request: RequestPacket) -> ResponsePacket:
-        self._wire.rest(self._allowance.wait())
-        self._allowance.sent()
+        at = self._allowance.reserve()
+        if not self._wire.rest(at - time.monotonic()):
+            self._allowance.give_back(at)
         response = super().send(request)
         if not isinstance(request, SendUnitDataRequestPacket) and response.raw is not None:
             self.said = response
@@ -237,10 +238,9 @@ class _Wire:
             self._hang_up(self._socket)
             raise ConnectionAbortedError("closed while connecting")
 
-    def rest(self, seconds: float) -> None:
-        """Leave the controller alone; ends early when somebody hangs up."""
-        if seconds > 0:
-            self._closed.wait(seconds)
+    def rest(self, seconds: float) -> bool:
+        """Leave the controller alone; False, and earlier, when somebody hangs up."""
+        return seconds <= 0 or not self._closed.wait(seconds)
 
     def send(self, message: bytes) -> None:
         link = self._open_link()

@@ -53,6 +53,10 @@ class EthernetIpSource(SourceSpec):
             return self.path
         return "" if self.slot is None else f"backplane/{self.slot}"
 
+    @property
+    def reaches(self) -> str | None:
+        return f"{self.host}:{self.port}".lower()
+
     @classmethod
     def parse_tag(cls, tag: str) -> "TagAddress":
         """Read `Count`, `Program:Main.Step`, `Counts[3]`, `Recipe.Zones[2].Temp`, `Status.4`, …."""

@@ -48,15 +48,18 @@ class Client:
             verify=trust(spec.ca),
             trust_env=False,  # machines are not behind the office's proxy
             limits=httpx.Limits(max_connections=1),
-            # Redirects and tokens count, too; they cannot wait, so the next question does.
+            # Redirects and tokens count, too; they do not wait, so the next question does.
             event_hooks={"request": [self._count]},
         )
         self._sign_in = SignIn(spec, self._http)
+        self._has_turn = False
+        """The next request is counted already."""
 
     async def ask(self, ask: Ask) -> Answer:
         """The decoded answer. The errors of `answers` and of the connector's contract."""
         _same_host(self._spec.url, ask.url)
-        await self._allowance.ready()
+        await self._allowance.turn()
+        self._has_turn = True
         try:
             async with asyncio.timeout(self._spec.timeout):
                 return await self._signed(ask)
@@ -82,7 +85,9 @@ class Client:
         await self._http.aclose()
 
     async def _count(self, _request: httpx.Request) -> None:
-        self._allowance.sent()
+        if not self._has_turn:
+            self._allowance.sent()
+        self._has_turn = False
 
     async def _signed(self, ask: Ask) -> Answer:
         answer = await self._follow(ask)

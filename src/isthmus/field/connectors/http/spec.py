@@ -9,7 +9,7 @@ from isthmus.field.connectors.http.address import Address, parse_address
 from isthmus.field.json_path import json_path
 from isthmus.field.json_samples import TimeFormat
 from isthmus.model.spec.site import SourceSpec
-from isthmus.model.spec.words import Seconds, Spec
+from isthmus.model.spec.words import Seconds, Spec, host_and_port
 
 
 def _path(text: str) -> str:
@@ -157,6 +157,10 @@ class HttpSource(SourceSpec):
         if self.post is not None and isinstance(self.paging, NextLink | LinkHeader):
             raise ValueError("`post` pages by `page` or `cursor`: a link cannot carry the body")
         return self
+
+    @property
+    def reaches(self) -> str | None:
+        return host_and_port(self.url)
 
     @classmethod
     def parse_tag(cls, tag: str) -> Address:

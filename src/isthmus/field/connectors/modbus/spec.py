@@ -64,6 +64,10 @@ class ModbusSource(SourceSpec):
     max_gap: int = Field(default=8, ge=0, le=120)
     """Registers that nobody asked for and that are read all the same to save a request."""
 
+    @property
+    def reaches(self) -> str | None:
+        return f"{self.host}:{self.port}".lower()
+
     @classmethod
     def parse_tag(cls, tag: str) -> "Register":
         """Read `holding:100:uint16`, `holding:3.4@7`, `input:5:float32:little`, `coil:3`, …."""

@@ -2,14 +2,14 @@
 
 import re
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field, SecretStr
 
 from isthmus.field.connectors.mtconnect.asset_tags import AssetTag, parse_asset
 from isthmus.field.mtconnect.values import split_elements
 from isthmus.model.spec.site import SourceSpec
-from isthmus.model.spec.words import Seconds
+from isthmus.model.spec.words import Seconds, host_and_port
 
 _NAME: Final = re.compile(r"[^\s/\[\]]+")
 
@@ -35,6 +35,8 @@ def parse_address(tag: str) -> MtconnectTag:
 class MtconnectSource(SourceSpec):
     """One MTConnect agent."""
 
+    intake_connections: ClassVar[int] = 2  # the stream, and assets that are asked for meanwhile
+
     kind: Literal["mtconnect"] = "mtconnect"
     url: str = Field(pattern=r"^https?://[^\s?#]+$", max_length=1000)
     """Address of the agent, such as `http://10.1.4.7:5000`."""
@@ -54,6 +56,10 @@ class MtconnectSource(SourceSpec):
     """Certificate authority (PEM) of an `https` agent; the system's own where it is not given."""
     max_document_mb: int = Field(default=64, ge=1, le=1024)
     """A longer answer is not read."""
+
+    @property
+    def reaches(self) -> str | None:
+        return host_and_port(self.url)
 
     @classmethod
     def parse_tag(cls, tag: str) -> MtconnectTag | AssetTag:

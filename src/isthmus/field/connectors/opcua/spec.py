@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from isthmus.field.connectors.opcua.address import EventTag, NodeTag, parse
 from isthmus.model.spec.site import SourceSpec
-from isthmus.model.spec.words import Seconds
+from isthmus.model.spec.words import Seconds, host_and_port
 
 Endpoint = Annotated[
     str, Field(pattern=r"^opc\.tcp://(\[[0-9A-Fa-f:.]+\]|[^\s/:@\[\]]+)(:\d{1,5})?(/\S*)?$")
@@ -62,6 +62,10 @@ class OpcuaSource(SourceSpec):
             if (urlsplit(endpoint).port or 1) < 1:  # a port beyond 65535 raises by itself
                 raise ValueError(f"`{endpoint}`: port 0 is no port")
         return self
+
+    @property
+    def reaches(self) -> str | None:
+        return host_and_port(self.endpoint)
 
     @classmethod
     def parse_tag(cls, tag: str) -> NodeTag | EventTag:

@@ -32,6 +32,10 @@ class S7Source(SourceSpec):
     max_gap: int = Field(default=16, ge=0, le=200)
     """Bytes that nobody asked for and that are read all the same to save an item of a request."""
 
+    @property
+    def reaches(self) -> str | None:
+        return f"{self.host}:{self.port}".lower()
+
     @classmethod
     def parse_tag(cls, tag: str) -> Address:
         """Read `DB10.4:real`, `DB10.14.0:bool`, `M20:int`, `DB10.DBD4:real`, `MW20`, …."""

@@ -27,6 +27,10 @@ class ShdrSource(SourceSpec):
     max_line_kb: int = Field(default=1024, ge=1, le=65_536)
     """A longer line is skipped and recorded as a gap."""
 
+    @property
+    def reaches(self) -> str | None:
+        return f"{self.host}:{self.port}".lower()
+
     @classmethod
     def parse_tag(cls, tag: str) -> ShdrTag:
         return parse_address(tag)

@@ -6,7 +6,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from isthmus.field.connectors.sql.query import single_select
 from isthmus.field.tables.spec import Column, Columns, TableSource
-from isthmus.model.spec.words import Seconds
+from isthmus.model.spec.words import Seconds, host_and_port
 
 
 class SqlSource(TableSource):
@@ -52,6 +52,10 @@ class SqlSource(TableSource):
                 "such as a serial number"
             )
         return self
+
+    @property
+    def reaches(self) -> str | None:
+        return host_and_port(self.url.get_secret_value())
 
     @property
     def ordered_by(self) -> str:

@@ -1,0 +1,175 @@
+"""Which devices the sources of a plant reach, what each may be asked, who holds a connection.
+
+A connection is a lock on a small file in the data folder: so commands, which are processes of their
+own, and the platform count together, and whoever dies lets go.
+"""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from isthmus.field.budget import Allowance, strictest
+from isthmus.field.connector import AnyConnector, Refused
+from isthmus.model.plant import Plant, Source
+
+LOOKS: Final = 2
+"""For those who look around, where no budget says otherwise: a crawl, and live values beside it."""
+_PATIENCE: Final = 2.0
+"""Seconds to wait for somebody who is just leaving."""
+_LOOK: Final = 0.05
+
+Look = Callable[[Source, AnyConnector | None], AbstractAsyncContextManager[None]]
+"""Around every connection that is not intake's, from before it is opened until it is closed."""
+
+
+class Occupied(Refused):
+    """All connections that a device's budget allows are held."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A device, and what holds for all of its sources together."""
+
+    key: str
+    shown: str
+    most: int
+    """Connections at one time."""
+    intake: int
+    """Of these, those that are kept for the intake of its sources."""
+
+
+class Line:
+    """A connection that may be open until `close`."""
+
+    def __init__(self, handles: list[int]) -> None:
+        self._handles = handles
+
+    def close(self) -> None:
+        while self._handles:
+            os.close(self._handles.pop())
+
+
+class Devices:
+    """Of one data folder; the plant may change."""
+
+    def __init__(self, folder: Path, plant: Callable[[], Plant], *, serves: bool = False) -> None:
+        """`serves`: it is the platform itself, whose intake keeps its connections."""
+        self._folder = folder / "connections"
+        self._plant = plant
+        self._serves = serves
+        self._allowances: dict[str, Allowance] = {}
+
+    def adopt(self) -> None:
+        """The plant has changed; what is under way is asked by its new budgets."""
+        for source in self._plant().sources.values():
+            self.allowance(source)
+
+    def allowance(self, source: Source) -> Allowance:
+        """Of its device, the same for all that read it; by the budgets of the plant as it is."""
+        ours = [one.spec.budget for one in self._of_same_device(source)]
+        budget = strictest(ours or [source.spec.budget])
+        there = self._allowances.setdefault(_key(source), Allowance(budget))
+        there.allow(budget)
+        return there
+
+    def intake(self, source: Source) -> Line | None:
+        """For as long as the source is read; None while somebody else holds all connections."""
+        reached = self._reached(source)
+        if reached is None:
+            return Line([])
+        return self._hold(reached, range(reached.most), source.spec.intake_connections)
+
+    @asynccontextmanager
+    async def look(self, source: Source, connector: AnyConnector | None) -> AsyncIterator[None]:
+        """A connection for a look at a source; Occupied if its device has none left."""
+        if connector is not None:
+            connector.allowance = self.allowance(source)
+        line = await self._line_for_a_look(source)
+        try:
+            yield
+        finally:
+            line.close()
+
+    async def _line_for_a_look(self, source: Source) -> Line:
+        reached = self._reached(source)
+        if reached is None:
+            return Line([])
+        first = reached.intake if self._serves else 0
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _PATIENCE
+        while (line := self._hold(reached, range(first, reached.most)[::-1], 1)) is None:
+            if first >= reached.most or loop.time() > end:
+                raise Occupied(_occupied(source, reached))
+            await asyncio.sleep(_LOOK)
+        return line
+
+    def _reached(self, source: Source) -> Reached | None:
+        if source.spec.reaches is None:
+            return None
+        others = self._of_same_device(source)
+        intake = sum(one.spec.intake_connections for one in others)
+        budget = strictest([one.spec.budget for one in (*others, source)])
+        most = intake + LOOKS if budget.connections is None else budget.connections
+        return Reached(_key(source), source.spec.reaches, most, intake)
+
+    def _of_same_device(self, source: Source) -> list[Source]:
+        there = self._plant().sources.values()
+        return [one for one in there if one.spec.enabled and _key(one) == _key(source)]
+
+    def _hold(self, reached: Reached, numbers: range, count: int) -> Line | None:
+        """So many connections of these numbers; nobody waits for them here."""
+        held: list[int] = []
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for number in numbers:
+                handle = _locked(self._folder / f"{reached.key}.{number}")
+                if handle is not None:
+                    held.append(handle)
+                if len(held) == count:
+                    return Line(held)
+        except OSError:  # a full disk, or a folder of somebody else: no reason to read nothing
+            return Line(held)
+        Line(held).close()
+        return None
+
+
+@asynccontextmanager
+async def freely(_source: Source, _connector: AnyConnector | None) -> AsyncIterator[None]:
+    """A look that nobody counts."""
+    yield
+
+
+def _key(source: Source) -> str:
+    """Names its files, too; what reaches nothing is itself."""
+    reached = source.spec.reaches or f"source {source.name}"
+    return quote(f"{source.site} {reached}", safe=" :.-_")[:200]
+
+
+def _locked(file: Path) -> int | None:
+    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _occupied(source: Source, reached: Reached) -> str:
+    several = "connection is" if reached.most == 1 else "connections are"
+    return (
+        f"source `{source.name}`: the budget of {reached.shown} allows {reached.most}, and "
+        f"{'its' if reached.most == 1 else 'all'} {several} in use"
+        f"{' by intake' if reached.intake >= reached.most else ''}. What comes is on the page of "
+        f"its machine. To look around, wait until another look ends, allow one more "
+        f"(`budget: {{connections: {reached.most + 1}}}`), or set `enabled: false` meanwhile"
+    )
