@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.model.write.flow import Raw, flow
-from isthmus.model.write.text import NotEditableError, append, put, remove
+from isthmus.model.write.text import NotEditableError, append, merge, put, remove
+from isthmus.model.write.written import written_at
 
 TYPE = """\
 # Presses.
@@ -146,3 +147,72 @@ def _texts(node: yaml.Node) -> Any:
     if isinstance(node, yaml.MappingNode):
         return {key.value: _texts(value) for key, value in node.value}
     return node.value
+
+
+# A mapping that says something else ------------------------------------------------------------
+
+SOURCES = """\
+site: hamburg
+sources:
+  # The press by the door.
+  im07: {kind: opcua, endpoint: "opc.tcp://x",  interval: 100 ms}  # quick
+  cell:
+    kind: http     # the new box
+    url: http://x
+    headers: {A: "1", B: !secret box}
+    files:
+      - a   # first
+      - "b c"
+    tls:
+      ca: x
+    query: |
+      select
+      1
+"""
+
+
+def cell(**changes: Any) -> dict[str, Any]:
+    there = written_at({"site.yaml": SOURCES}, "hamburg", ("sources", "cell"))
+    merged_in = {**there, **changes}
+    return {key: value for key, value in merged_in.items() if value is not None}
+
+
+def merged(entry: dict[str, Any], name: str = "cell") -> list[str]:
+    return changed_lines(SOURCES, merge(SOURCES, 0, ("sources", name), entry))
+
+
+def test_what_stays_is_not_touched():
+    assert merged(cell()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        ({"url": "http://y"}, ["-     url: http://x", '+     url: "http://y"']),
+        ({"kind": "mqtt"},
+         ["-     kind: http     # the new box", "+     kind: mqtt     # the new box"]),
+        ({"enabled": False}, ["+     enabled: false"]),
+        ({"headers": {"B": Raw("!secret box"), "C": "2"}},
+         ['-     headers: {A: "1", B: !secret box}', '+     headers: {B: !secret box, C: "2"}']),
+        ({"files": [Raw("a"), "z"]}, ['-       - "b c"', "+       - z"]),
+        ({"files": []}, ["-       - a   # first", '-       - "b c"', "+       []"]),
+        ({"tls": {"ca": Raw("x"), "cert": "c"}}, ["+       cert: c"]),
+        ({"tls": {}}, ["-     tls:", "-       ca: x", "+     tls: {}"]),
+        ({"query": None}, ["-     query: |", "-       select", "-       1"]),
+    ],
+)  # fmt: skip
+def test_only_what_differs_is_written(changes, lines):
+    assert sorted(merged(cell(**changes))) == sorted(lines)
+
+
+@pytest.mark.parametrize("gone", ["kind", "endpoint", "interval"])
+def test_an_entry_leaves_braces_with_its_comma(gone):
+    there = written_at({"site.yaml": SOURCES}, "hamburg", ("sources", "im07"))
+    left = {key: value for key, value in there.items() if key != gone}
+    after = merge(SOURCES, 0, ("sources", "im07"), left)
+    assert list(yaml.safe_load(after.replace("!secret", ""))["sources"]["im07"]) == list(left)
+    assert "  # quick" in after
+
+
+def test_the_last_entry_of_braces_leaves_them_empty():
+    assert remove("a: {b: 1}  # c\n", 0, ["a", "b"]) == "a: {}  # c\n"

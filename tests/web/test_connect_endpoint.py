@@ -11,15 +11,19 @@ from urllib.parse import urlencode
 
 import pytest
 from httpx import AsyncClient, Response
+from tests.field.every_key import WRITTEN
 
 from isthmus.field.registry import SOURCE_KINDS
 from isthmus.model.masking import HIDDEN
+from isthmus.runtime.drafts import source_of
 from isthmus.testing.opcua_server import OpcuaServer, papers
 from isthmus.testing.tcp_proxy import LOOPBACK
-from isthmus.web.pages.connect_form import fields_of
+from isthmus.web.pages.connect_form import every, fields_of
+from isthmus.web.pages.connect_values import values_of
 
 from .press_company import PRESS, texts
 from .test_connect import PATIENCE, Site, digest, running, until
+from .test_connect_form import as_sent
 from .test_pages import text_of
 
 PLACE = "/endpoint/acme/hamburg"
@@ -64,8 +68,31 @@ async def test_every_kind_of_source_has_a_form_of_its_own_keys(site: Site) -> No
     async with site.client(language="de") as http:
         for kind in SOURCE_KINDS:
             page = (await http.get(f"{PLACE}?kind={kind}")).text
-            for field in fields_of(SOURCE_KINDS[kind]):
-                assert f'name="k.{field.name}"' in page, (kind, field.name)
+            for field in every(fields_of(SOURCE_KINDS[kind])):
+                asked = f'name="{field.input}"' in page
+                assert asked or (field.widget == "group" and not field.optional), field.input
+
+
+async def test_every_key_of_every_kind_is_written_in_the_form_and_nothing_else_is_made_of_it(
+    site: Site,
+) -> None:
+    (site.model / "secrets.yaml").write_text("box: sesame\n")
+    drafts = site.platform.workbench.drafts
+    async with site.client() as http:
+        for kind, entry in [(kind, one) for kind, all_ in WRITTEN.items() for one in all_]:
+            fields = fields_of(SOURCE_KINDS[kind])
+            sent = as_sent(fields, values_of(fields, entry))
+            form = {"do": "keep", "kind": kind, "name": "box"} | sent
+            answer = await http.post(PLACE, data=form)
+            assert answer.status_code == 303, (kind, unescape(text_of(answer.text)))
+            wanted = source_of("hamburg", "box", {"kind": kind} | entry, "box: sesame\n")
+            assert drafts()["box"].spec == wanted.spec
+            page = (await http.get(f"{PLACE}?sel=box")).text
+            assert "sesame" not in page
+            again = await http.post(PLACE, data=form | {"sel": "box"})
+            assert again.status_code == 303, kind
+            assert drafts()["box"].spec == wanted.spec
+            await http.post(PLACE, data={"do": "discard", "sel": "box"})
 
 
 async def test_a_draft_is_kept_and_listed_and_the_model_hears_nothing_of_it(site: Site) -> None:
@@ -82,9 +109,9 @@ async def test_a_draft_is_kept_and_listed_and_the_model_hears_nothing_of_it(site
 WRONG = [
     ({"name": "IM 08"}, "small letters"),
     ({"name": "im07"}, "there is a source `im07` already"),
-    ({"k.endpoint": "http://10.0.0.1"}, "`endpoint`"),
+    ({"k.endpoint": "http://10.0.0.1"}, "must be an address such as"),
     ({"k.user": "u", "k.password": "open sesame"}, "write ${NAME}"),
-    ({"k.user": "u", "k.password": "${NOBODY_SET_THIS}"}, "no environment variable"),
+    ({"k.user": "u", "k.password": "${NOBODY_SET_THIS}"}, "NOBODY_SET_THIS is not set"),
 ]
 
 
@@ -96,7 +123,7 @@ async def test_what_cannot_be_kept_is_named_and_nothing_typed_is_lost(site: Site
             assert answer.status_code == 409, given
             assert said in unescape(text_of(answer.text))
             assert f'value="{(usual | given)["k.endpoint"]}"' in answer.text
-            assert "sesame" not in text_of(answer.text)
+            assert "sesame" not in answer.text
     assert site.platform.workbench.drafts() == {}
 
 
@@ -217,7 +244,7 @@ REFUSED = [
     ("im08", opcua(1, user="u", password="open sesame"), "write ${NAME}"),
     ("im08", {"kind": "http", "url": "http://u:sesame@10.0.0.1/"}, "write ${NAME}"),
     ("im08", {"kind": "http", "url": "http://h/", "auth": {"token": "sesame"}}, "`token` would"),
-    ("im08", {"kind": "http", "url": "${NOBODY_SET_THIS}"}, "no environment variable"),
+    ("im08", {"kind": "http", "url": "${NOBODY_SET_THIS}"}, "`NOBODY_SET_THIS` is not set"),
 ]
 
 

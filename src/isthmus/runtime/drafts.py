@@ -3,19 +3,28 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
-
+from isthmus.base.problem import Problem
 from isthmus.field.registry import SOURCE_KINDS
+from isthmus.model.load import SECRETS, read_texts
 from isthmus.model.masking import is_secret_key, is_variable, url_password
-from isthmus.model.plant import Source
-from isthmus.web.workbench import RefusedChangeError
+from isthmus.model.plant import Kinds, Source
+from isthmus.model.write.edits import AddSource
+from isthmus.model.write.flow import Raw, flow
+from isthmus.web.workbench import RefusedChangeError, key_of
 
-_VARIABLE: Final = re.compile(r"\$\{(\w+)\}")
+_SECRET: Final = re.compile(r"!secret [\w.-]+")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+_OPEN: Final = (
+    "`{key}` would stand in the model for all to read: write ${{NAME}} and set the environment"
+    " variable NAME for the platform"
+)
+_FILE: Final = "draft.yaml"
+_KINDS: Final = Kinds(SOURCE_KINDS, {}, {})
 
 Entry = Mapping[str, Any]
 
@@ -23,90 +32,110 @@ Entry = Mapping[str, Any]
 class Drafts:
     """One JSON file: name → site and entry, as they will stand in the model."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, file: Path, secrets: Callable[[], str]) -> None:
+        """`secrets`: text of the model's file with them."""
+        self._file, self._secrets = file, secrets
         self._kept: dict[str, dict[str, Any]] = (
             json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         )
+        self._read: dict[tuple[str, str], Source] = {}
+        """By what was read; reading takes longer than a page may."""
 
     def entry(self, name: str) -> Entry:
         return self._kept[name]["entry"] if name in self._kept else {}
 
-    def site(self, name: str) -> str:
-        return str(self._kept[name]["site"])
+    def addition(self, name: str) -> AddSource:
+        """How it comes into the model."""
+        return AddSource(str(self._kept[name]["site"]), name, _referring(self.entry(name)))
 
     def sources(self) -> dict[str, Source]:
         """Those that can be read; one whose variable is gone meanwhile cannot be tried."""
         found = {}
         for name, one in self._kept.items():
             try:
-                found[name] = source_of(one["site"], name, one["entry"])
+                found[name] = self._source(one["site"], name, one["entry"])
             except RefusedChangeError:
                 continue
         return found
 
     def keep(self, site: str, name: str, entry: Entry) -> None:
-        source_of(site, name, entry)
+        self._source(site, name, entry)
         self._write(self._kept | {name: {"site": site, "entry": dict(entry)}})
 
     def discard(self, name: str) -> None:
         self._write({key: one for key, one in self._kept.items() if key != name})
 
+    def _source(self, site: str, name: str, entry: Entry) -> Source:
+        secrets = self._secrets()
+        key = f"{site} {name} {json.dumps(entry, default=_text)}", secrets
+        if key not in self._read:
+            self._read[key] = source_of(site, name, _referring(entry), secrets)
+        return self._read[key]
+
     def _write(self, kept: dict[str, dict[str, Any]]) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         new = self._file.with_suffix(".new")
-        new.write_text(json.dumps(kept, ensure_ascii=False, indent=1), encoding="utf-8")
+        new.write_text(
+            json.dumps(kept, ensure_ascii=False, indent=1, default=_text), encoding="utf-8"
+        )
         new.replace(self._file)
         self._kept = kept
 
 
-def source_of(site: str, name: str, entry: Entry) -> Source:
-    """The source as the model would make it; RefusedChangeError with all that is wrong."""
+def _text(reference: Raw) -> str:
+    return reference.text
+
+
+def source_of(site: str, name: str, entry: Entry, secrets: str = "") -> Source:
+    """The source as the model makes it; RefusedChangeError with what `isthmus check` would say."""
     if not _NAME.fullmatch(name):
         raise RefusedChangeError(f"`{name}`: a name has small letters, digits, - and _ only")
     kind = str(entry.get("kind", ""))
     if kind not in SOURCE_KINDS:
         raise RefusedChangeError(f"there is no kind of source `{kind}`")
-    _keep_no_secret("", entry)
-    try:
-        spec = SOURCE_KINDS[kind].model_validate(_filled("", entry))
-    except ValidationError as error:
-        wrong = [f"`{'.'.join(map(str, e['loc']))}`: {e['msg']}" for e in error.errors()]
-        raise RefusedChangeError("; ".join(wrong)) from None  # its text repeats the values
-    return Source(name, site, spec, (), ())
+    if open_ := list(_in_the_open(f"sites.{site}.sources.{name}", entry)):
+        problems = [Problem("M046", path, _OPEN.format(key=key)) for path, key in open_]
+        raise RefusedChangeError("; ".join(one.message for one in problems), problems)
+    text = f"enterprise: draft\n---\nsite: {site}\nsources: {flow({name: entry})}\n"
+    loaded = read_texts({_FILE: text, SECRETS: secrets}, _KINDS, os.environ)
+    if loaded.plant is None:
+        errors = [one for one in loaded.problems if one.severity == "error"]
+        raise RefusedChangeError(said_of(errors), errors)
+    return loaded.plant.sources[name]
 
 
-def _keep_no_secret(key: str, value: Any) -> None:
-    """Refuse an entry that would make a secret readable for all who read the model."""
+def said_of(problems: Sequence[Problem]) -> str:
+    """What is wrong with a source, in one line."""
+    return "; ".join(f"`{key_of(one)}`: {one.message}" for one in problems)
+
+
+def _in_the_open(path: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Address and key of what would make a secret readable for all who read the model."""
     match value:
-        case dict():
+        case Mapping():
             for name, one in value.items():
-                _keep_no_secret(name, one)
+                yield from _in_the_open(f"{path}.{name}", one)
         case list():
             for one in value:
-                _keep_no_secret(key, one)
+                yield from _in_the_open(path, one)
+        case Raw():
+            return
         case _ if is_variable(value):
             return
-        case _ if is_secret_key(key) or url_password(str(value)):
-            said = f"`{key}` would stand in the model for all to read: write ${{NAME}} and set "
-            raise RefusedChangeError(said + "the environment variable NAME for the platform")
+        case _:
+            key = path.rpartition(".")[2]
+            if is_secret_key(key) or url_password(str(value)):
+                yield path, key
 
 
-def _filled(key: str, value: Any) -> Any:
+def _referring(value: Any) -> Any:
+    """`!secret press` is a reference, wherever it comes from."""
     match value:
-        case dict():
-            return {name: _filled(name, one) for name, one in value.items()}
+        case Mapping():
+            return {name: _referring(one) for name, one in value.items()}
         case list():
-            return [_filled(key, one) for one in value]
-        case str():
-            return _with_variables(key, value)
+            return [_referring(one) for one in value]
+        case str() if _SECRET.fullmatch(value):
+            return Raw(value)
         case _:
             return value
-
-
-def _with_variables(key: str, text: str) -> str:
-    for name in _VARIABLE.findall(text):
-        if name not in os.environ:
-            said = f"`{key}`: the platform has no environment variable {name}"
-            raise RefusedChangeError(said)
-    return _VARIABLE.sub(lambda found: os.environ[found[1]], text)

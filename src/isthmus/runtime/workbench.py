@@ -14,6 +14,7 @@ from isthmus.field.browse import NodeIndex
 from isthmus.field.suggest import Proposal
 from isthmus.field.suggest.behaviour import Value
 from isthmus.model.changes import Change, affected_sources, changes
+from isthmus.model.load import SECRETS
 from isthmus.model.plant import Plant, Source
 from isthmus.model.write.edits import AddSource, Edited, EditError
 from isthmus.runtime.address_space import AddressSpace
@@ -63,11 +64,15 @@ class Workbench:
         self._spaces: dict[str, AddressSpace] = {}
         self._listening: dict[str, Listening] = {}
         self._samples: dict[str, dict[str, tuple[Value, ...]]] = {}
-        self._drafts = Drafts(settings.data / "connect" / "drafts.json")
+        self._drafts = Drafts(settings.data / "connect" / "drafts.json", self._secrets)
         self._ways: dict[str, Ways] = {}
         self._trials: dict[str, Trying] = {}
         self._writing = asyncio.Lock()
         self._opening = threading.Lock()
+
+    def _secrets(self) -> str:
+        file = self._folder() / SECRETS
+        return file.read_text(encoding="utf-8-sig") if file.exists() else ""
 
     async def close(self) -> None:
         await asyncio.gather(*(one.close() for one in self._spaces.values()))
@@ -216,7 +221,7 @@ class Workbench:
     def _addition(self, name: str) -> AddSource | None:
         if name in self._plant().sources:
             return None
-        return AddSource(self._drafts.site(name), name, self._drafts.entry(name))
+        return self._drafts.addition(name)
 
     # Changing the model ----------------------------------------------------------------------
 

@@ -181,6 +181,20 @@ class Trial:
 class RefusedChangeError(Exception):
     """It was not applied and everything is as it was; the message says why and what to do."""
 
+    def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+        """What `isthmus check` says, where that is why."""
+
+
+def key_of(problem: Problem) -> str:
+    """Key of a source a problem is about: of `sites.hamburg.sources.im07.tls.ca` it is `tls.ca`."""
+    _, _, key = problem.address.partition(".sources.")[2].partition(".")
+    if problem.code != "M010":
+        return key
+    missing = problem.message.split("`")[1]
+    return f"{key}.{missing}" if key else missing
+
 
 class Workbench(Protocol):
     """Use it from the event loop; what searches or checks may be called from threads."""

@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import yaml
-
 from isthmus.model.plant import Machine, Plant
 from isthmus.model.suggest import did_you_mean
 from isthmus.model.write.edits import AddMachine, AddSource, Edit, EditError
 from isthmus.model.write.flow import Raw
-from isthmus.model.write.text import raw_value
+from isthmus.model.write.written import written_at
 
 _OWN_NAME: Final = "name"
 
@@ -44,7 +42,7 @@ def cloned(
     """
     machine = _machine(plant, original)
     site, area, line, name = _place(plant, copy)
-    keys = _written(texts, machine.site, _path_of(machine))
+    keys = written_at(texts, machine.site, _path_of(machine))
     source = given.get("source") or _source_name(plant, machine, site, name)
     made = {} if source in plant.sources else _source(texts, plant, machine)
     _check_keys(given, made)
@@ -95,36 +93,7 @@ def _source_name(plant: Plant, machine: Machine, site: str, name: str) -> str:
 
 def _source(texts: Mapping[str, str], plant: Plant, machine: Machine) -> dict[str, Any]:
     site = plant.sources[machine.source].site
-    return _written(texts, site, ("sources", machine.source))
-
-
-def _written(texts: Mapping[str, str], site: str, path: tuple[str, ...]) -> dict[str, Any]:
-    """Keys and values as they stand in the file, variables and secrets unread."""
-    for text in texts.values():
-        for position, root in enumerate(yaml.compose_all(text, Loader=yaml.CBaseLoader)):
-            if _says(root, site):
-                node = raw_value(text, position, path)
-                if isinstance(node, yaml.MappingNode):
-                    return {key.value: _copied(text, value) for key, value in node.value}
-    raise EditError(f"`{'.'.join(path)}` is not written in one place; copy it by hand")
-
-
-def _says(root: yaml.Node, site: str) -> bool:
-    return isinstance(root, yaml.MappingNode) and any(
-        key.value == "site" and value.value == site for key, value in root.value
-    )
-
-
-def _copied(text: str, node: yaml.Node) -> Any:
-    match node:
-        case yaml.MappingNode():
-            return {key.value: _copied(text, value) for key, value in node.value}
-        case yaml.SequenceNode():
-            return [_copied(text, one) for one in node.value]
-        case _ if node.start_mark.line == node.end_mark.line:
-            return Raw(text[node.start_mark.index : node.end_mark.index].strip())
-        case _:
-            return node.value
+    return written_at(texts, site, ("sources", machine.source))
 
 
 def _check_keys(given: Mapping[str, str], made: Mapping[str, Any]) -> None:

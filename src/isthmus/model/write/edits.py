@@ -19,7 +19,7 @@ from isthmus.model.load import Loaded, model_files, read_texts
 from isthmus.model.plant import Kinds, Machine, Plant
 from isthmus.model.tag_text import values_for
 from isthmus.model.write.flow import flow
-from isthmus.model.write.text import NotEditableError, append, put
+from isthmus.model.write.text import NotEditableError, append, merge, put, remove
 
 _BOM: Final = "\ufeff"
 
@@ -85,7 +85,47 @@ class AddType:
         return "\n".join(lines) + "\n"
 
 
-Edit = MapField | AddMachine | AddSource | AddType
+@dataclass(frozen=True)
+class ChangeSource:
+    """A source of the model says something else; what stays of it keeps its place and comment."""
+
+    site: str
+    name: str
+    entry: Mapping[str, Any]
+    """All of it: `Raw` values that stand there already are not touched, missing keys go."""
+
+
+@dataclass(frozen=True)
+class RemoveSource:
+    """A source leaves the model; machines must not read from it any more."""
+
+    site: str
+    name: str
+
+
+@dataclass(frozen=True)
+class ReadFrom:
+    """A machine reads from another source."""
+
+    site: str
+    area: str
+    line: str
+    name: str
+    source: str
+
+
+@dataclass(frozen=True)
+class RemoveMachine:
+    """A machine leaves the model; what was stored of it stays."""
+
+    site: str
+    area: str
+    line: str
+    name: str
+
+
+SiteEdit = AddMachine | AddSource | ChangeSource | RemoveSource | ReadFrom | RemoveMachine
+Edit = MapField | AddType | SiteEdit
 
 
 class EditError(Exception):
@@ -197,25 +237,66 @@ def _apply(texts: dict[str, str], edit: Edit) -> None:
         raise EditError(said) from error
 
 
-def _one(
-    text: str, position: int, data: Mapping[str, Any], edit: MapField | AddMachine | AddSource
-) -> str:
+def _one(text: str, position: int, data: Mapping[str, Any], edit: MapField | SiteEdit) -> str:
     match edit:
         case MapField():
             block = edit.field.partition(".")[0]
             if block not in data.get("blocks", []):
                 text = append(text, position, ("blocks",), block)
             return put(text, position, ("map", edit.field), edit.entry)
+        case AddMachine() | ReadFrom() | RemoveMachine():
+            return _machine_edited(text, position, data, edit)
+        case AddSource() | ChangeSource() | RemoveSource():
+            return _source_edited(text, position, data, edit)
+        case _:
+            assert_never(edit)
+
+
+def _machine_edited(
+    text: str,
+    position: int,
+    data: Mapping[str, Any],
+    edit: AddMachine | ReadFrom | RemoveMachine,
+) -> str:
+    path = ("areas", edit.area, "lines", edit.line, "machines")
+    match edit:
         case AddMachine():
-            path = ("areas", edit.area, "lines", edit.line, "machines")
             _line_exists(data, edit)
             _not_there(data, path, edit.name, "machine")
             return put(text, position, (*path, edit.name), edit.entry)
-        case AddSource():
-            _not_there(data, ("sources",), edit.name, "source")
-            return put(text, position, ("sources", edit.name), edit.entry)
+        case ReadFrom():
+            return put(text, position, (*path, edit.name, "source"), edit.source)
+        case RemoveMachine():
+            return _without(text, position, data, (*path, edit.name))
         case _:
             assert_never(edit)
+
+
+def _source_edited(
+    text: str,
+    position: int,
+    data: Mapping[str, Any],
+    edit: AddSource | ChangeSource | RemoveSource,
+) -> str:
+    path = ("sources", edit.name)
+    match edit:
+        case AddSource():
+            _not_there(data, ("sources",), edit.name, "source")
+            return put(text, position, path, edit.entry)
+        case ChangeSource():
+            return merge(text, position, path, edit.entry)
+        case RemoveSource():
+            return _without(text, position, data, path)
+        case _:
+            assert_never(edit)
+
+
+def _without(text: str, position: int, data: Mapping[str, Any], path: tuple[str, ...]) -> str:
+    """Without the entry; the last one takes the empty mapping above with it."""
+    here: Any = data
+    for step in path[:-1]:
+        here = _at(here, step)
+    return remove(text, position, path if len(here) > 1 else path[:-1])
 
 
 def _line_exists(data: Mapping[str, Any], edit: AddMachine) -> None:

@@ -29,11 +29,19 @@ def flow(value: Any) -> str:
         case Mapping():
             return "{" + ", ".join(f"{flow(key)}: {flow(one)}" for key, one in value.items()) + "}"
         case str():
-            return value if _is_plain(value) else json.dumps(value, ensure_ascii=False)
+            return value if _is_plain(value) else _quoted(value)
         case Sequence():
             return "[" + ", ".join(map(flow, value)) + "]"
         case _:
             return json.dumps(value)
+
+
+def _quoted(text: str) -> str:
+    """YAML takes no character that cannot be seen."""
+    return "".join(
+        each if each.isprintable() else f"\\U{ord(each):08X}"
+        for each in json.dumps(text, ensure_ascii=False)
+    )
 
 
 def _is_plain(text: str) -> bool:

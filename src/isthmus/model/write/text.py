@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import yaml
 
-from isthmus.model.write.flow import flow
+from isthmus.model.write.flow import Raw, flow
 
 Path = Sequence[str]
 _STEP: Final = "  "
@@ -33,6 +33,26 @@ def put(text: str, document: int, path: Path, value: Any) -> str:
     raise NotEditableError(f"`{'.'.join(path[:depth])}` is no mapping")
 
 
+def merge(text: str, document: int, path: Path, value: Mapping[str, Any]) -> str:
+    """The text in which the mapping at `path` has these entries; those that stay are not touched.
+
+    A `Raw` value that stands there already stays, with its comment; missing keys go.
+    """
+    node = raw_value(text, document, path)
+    if not isinstance(node, yaml.MappingNode):
+        raise NotEditableError(f"`{'.'.join(path)}` is no mapping")
+    there = {key.value: below for key, below in node.value}
+    for name, one in value.items():
+        below = there.get(name)
+        if isinstance(one, Mapping) and isinstance(below, yaml.MappingNode):
+            text = _inside(text, document, (*path, name), below, one)
+        elif below is None or not _stands(text, below, one):
+            text = put(text, document, (*path, name), one)
+    for name in there.keys() - value.keys():
+        text = remove(text, document, (*path, name))
+    return text
+
+
 def append(text: str, document: int, path: Path, value: Any) -> str:
     """The text with one more item in the list at `path`."""
     node, _, depth = _find(text, document, path)
@@ -46,11 +66,13 @@ def append(text: str, document: int, path: Path, value: Any) -> str:
 
 
 def remove(text: str, document: int, path: Path) -> str:
-    """The text without the entry at `path` of a block mapping; its lines go as a whole."""
+    """The text without the entry at `path`; of a block mapping its lines go as a whole."""
     parent, _, _ = _find(text, document, path[:-1])
     node, key, depth = _find(text, document, path)
-    if depth < len(path) or key is None or getattr(parent, "flow_style", True):
-        raise NotEditableError(f"`{'.'.join(path)}` does not stand in lines of its own")
+    if depth < len(path) or key is None or not isinstance(parent, yaml.MappingNode):
+        raise NotEditableError(f"`{'.'.join(path)}` is not written there")
+    if parent.flow_style:
+        return _out_of_flow(text, parent, key)
     start = text.rfind("\n", 0, key.start_mark.index) + 1
     end = _line_end(text, max(_content_end(text, node), key.end_mark.index))
     return text[:start] + text[end + 1 :]
@@ -119,13 +141,62 @@ def _item_column(text: str, node: yaml.SequenceNode) -> int:
 # Changing ------------------------------------------------------------------------------------
 
 
+def _inside(
+    text: str, document: int, path: Path, node: yaml.MappingNode, value: Mapping[str, Any]
+) -> str:
+    """Entry by entry, but for a mapping that becomes empty or was: lines cannot say `{}`."""
+    if value and node.value:
+        return merge(text, document, path, value)
+    if not value and not node.value:
+        return text
+    return put(remove(text, document, path), document, path, value)
+
+
+def _stands(text: str, node: yaml.Node, value: Any) -> bool:
+    """Whether it says this already; a list, if all of it does."""
+    match node, value:
+        case yaml.ScalarNode(), Raw():
+            return value.text in {_text(text, node), flow(node.value)}
+        case yaml.SequenceNode(), list():
+            return len(node.value) == len(value) and all(
+                _stands(text, *both) for both in zip(node.value, value, strict=True)
+            )
+        case _:
+            return False
+
+
+def _text(text: str, node: yaml.Node) -> str:
+    return text[node.start_mark.index : node.end_mark.index].strip()
+
+
 def _replaced(text: str, document: int, path: Path, node: yaml.Node, value: Any) -> str:
+    if isinstance(node, yaml.SequenceNode) and not node.flow_style and isinstance(value, list):
+        return _listed(text, node, value)
     if isinstance(node, yaml.CollectionNode) and not node.flow_style:
         return _merged(text, document, path, node, value)
     start, end = node.start_mark.index, _content_end(text, node)
     if _is_empty(node):
         return f"{text[:start]} {flow(value)}{text[start:]}"
     return text[:start] + flow(value) + text[end:]
+
+
+def _listed(text: str, node: yaml.SequenceNode, value: Sequence[Any]) -> str:
+    """A list in lines of its own keeps them; an item that stays keeps its line and comment."""
+    start = text.rfind("\n", 0, node.value[0].start_mark.index) + 1
+    end = _line_end(text, _content_end(text, node))
+    column = " " * _item_column(text, node)
+    old = {_text(text, one): _line_of(text, one) for one in node.value if _is_one_line(one)}
+    lines = [old.get(flow(one), f"{column}- {flow(one)}") for one in value]
+    return text[:start] + ("\n".join(lines) or f"{column}[]") + text[end:]
+
+
+def _is_one_line(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.start_mark.line == node.end_mark.line
+
+
+def _line_of(text: str, node: yaml.Node) -> str:
+    start = text.rfind("\n", 0, node.start_mark.index) + 1
+    return text[start : _line_end(text, node.end_mark.index)]
 
 
 def _merged(text: str, document: int, path: Path, node: yaml.Node, value: Any) -> str:
@@ -162,6 +233,16 @@ def _into_flow(text: str, node: yaml.CollectionNode, entry: str) -> str:
     if "," in text[end:closing]:
         return f"{text[:closing].rstrip()} {entry}{text[closing:]}"
     return f"{text[:end]}, {entry}{text[end:]}"
+
+
+def _out_of_flow(text: str, parent: yaml.MappingNode, key: yaml.Node) -> str:
+    """An entry leaves `{…}` with the comma that parted it from its neighbour."""
+    keys = [each.value for each, _ in parent.value]
+    place = keys.index(key.value)
+    if place + 1 < len(keys):
+        return text[: key.start_mark.index] + text[parent.value[place + 1][0].start_mark.index :]
+    before = parent.value[place - 1][1].end_mark.index if place else key.start_mark.index
+    return text[:before] + text[parent.value[place][1].end_mark.index :]
 
 
 def _below(text: str, key: yaml.ScalarNode, node: yaml.Node, rest: Path, value: Any) -> str:

@@ -17,8 +17,10 @@ from isthmus.web.gate import Requires
 from isthmus.web.i18n import Translator
 from isthmus.web.page import Ask, Page
 from isthmus.web.pages.connect import address_of, browse_url
-from isthmus.web.pages.connect_form import entry_of, fields_of
+from isthmus.web.pages.connect_form import fields_of
+from isthmus.web.pages.connect_form_view import FormView, form_again, form_of
 from isthmus.web.pages.connect_texts import ENDPOINT
+from isthmus.web.pages.connect_values import Unread, reading_of
 from isthmus.web.shell import Web, ask, bare, context
 from isthmus.web.workbench import RefusedChangeError, Trial, Workbench
 
@@ -35,8 +37,10 @@ def show(question: Ask) -> Mapping[str, Any]:
     return view(question, question.params)
 
 
-def view(question: Ask, given: Form, refused: str = "") -> Mapping[str, Any]:
-    """The page; `given` is what a person wrote and what could not be kept, if `refused`."""
+def view(
+    question: Ask, given: Form, refused: str = "", form: FormView | None = None
+) -> Mapping[str, Any]:
+    """The page; `form` is what a person wrote and what could not be kept, if `refused`."""
     bench, plant = question.platform.workbench, question.platform.plant
     name = given.get("sel", "")
     source = bench.source(name) if name else None
@@ -49,8 +53,7 @@ def view(question: Ask, given: Form, refused: str = "") -> Mapping[str, Any]:
     return {
         "kinds": sorted(SOURCE_KINDS),
         "kind": kind if known else "",
-        "fields": fields_of(SOURCE_KINDS[kind]) if known and draft else [],
-        "values": _values(bench, name, given),
+        "form": form or _form(bench, name, kind) if known and draft else None,
         "name": given.get("name", name),
         "source": source,
         "draft": draft,
@@ -70,13 +73,8 @@ def trial_words(bench: Workbench, name: str, t: Translator) -> dict[str, Any]:
     return {"trial": trial, "tone": tone, "verdict": verdict, "test_seconds": TEST_SECONDS}
 
 
-def _values(bench: Workbench, name: str, given: Form) -> Mapping[str, Any]:
-    written = {key.removeprefix("k."): one for key, one in given.items() if key.startswith("k.")}
-    return written or {key: _text(value) for key, value in bench.entry(name).items()}
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _form(bench: Workbench, name: str, kind: str) -> FormView:
+    return form_of(fields_of(SOURCE_KINDS[kind]), bench.entry(name))
 
 
 def _used(source: Any) -> tuple[str, str]:
@@ -110,7 +108,7 @@ async def act(request: Request, path: str, user: Engineer) -> Response:
     try:
         name = await _done(web, path, form)
     except RefusedChangeError as error:
-        return await run_in_threadpool(_refused, request, user, path, form, str(error))
+        return await run_in_threadpool(_refused, request, user, path, form, error)
     url = f"/endpoint/{path}?{urlencode({'sel': name})}" if name else f"/connect/{path}"
     return RedirectResponse(url, 303)
 
@@ -142,12 +140,23 @@ async def _done(web: Web, path: str, form: Form) -> str:
     return name
 
 
+class _UnreadError(RefusedChangeError):
+    """Some texts of the form cannot be taken at all."""
+
+    def __init__(self, wrong: Mapping[str, Unread]) -> None:
+        super().__init__("")
+        self.wrong = wrong
+
+
 def _kept(bench: Workbench, path: str, form: Form) -> str:
     kind, parts = form.get("kind", ""), path.split("/")
     if kind not in SOURCE_KINDS or len(parts) < 2:
         raise HTTPException(400)
     name = form.get("sel") or form.get("name", "").strip()
-    bench.keep(parts[1], name, entry_of(SOURCE_KINDS[kind], kind, form))
+    reading = reading_of(fields_of(SOURCE_KINDS[kind]), form, bench.entry(name))
+    if reading.wrong:
+        raise _UnreadError(reading.wrong)
+    bench.keep(parts[1], name, {"kind": kind} | reading.entry)
     return name
 
 
@@ -158,12 +167,21 @@ def _changed(bench: Workbench, name: str, entry: Mapping[str, Any]) -> None:
     bench.keep(source.site, name, entry)
 
 
-def _refused(request: Request, user: User, path: str, form: Form, why: str) -> Response:
+def _refused(
+    request: Request, user: User, path: str, form: Form, why: RefusedChangeError
+) -> Response:
     web: Web = request.app.state.web
     scope = places.found(web.platform.plant, path)
     question = ask(web, request, user, ENDPOINT_PAGE, scope=scope, sel=form.get("sel", ""))
     question = replace(question, params=form)
-    words = context(web, request, ENDPOINT_PAGE, question) | dict(view(question, form, why))
+    shown, kind = None, form.get("kind", "")
+    if form.get("do") == "keep" and kind in SOURCE_KINDS:
+        unread = why.wrong if isinstance(why, _UnreadError) else {}
+        fields = fields_of(SOURCE_KINDS[kind])
+        shown = form_again(fields, form, question.t, problems=why.problems, unread=unread)
+    said = question.t("endpoint.look") if shown is not None and shown.said else str(why)
+    words = context(web, request, ENDPOINT_PAGE, question)
+    words |= dict(view(question, form, said, shown))
     return web.templates.answer(ENDPOINT_PAGE.template, words, 409)
 
 

@@ -199,8 +199,28 @@ ENDPOINT = {
     "endpoint.name": Text("Short name, such as im-07", "Kurzname, z. B. im-07"),
     "endpoint.more": Text("More settings ({n})", "Weitere Einstellungen ({n})"),
     "endpoint.secret": Text(
-        "Write ${NAME}: the secret itself stands in an environment variable of the platform.",
-        "${NAME} schreiben: Das Geheimnis steht in einer Umgebungsvariablen der Plattform.",
+        "Write ${NAME} for an environment variable of the platform, or !secret NAME for a line of"
+        " secrets.yaml; the secret itself is kept there and never shown.",
+        "${NAME} für eine Umgebungsvariable der Plattform schreiben oder !secret NAME für eine"
+        " Zeile in secrets.yaml; dort steht das Geheimnis selbst, gezeigt wird es nie.",
+    ),
+    "endpoint.write.lines": Text(
+        "One per line. In quotes where blanks matter.",
+        "Eines je Zeile. In Anführungszeichen, wo Leerzeichen zählen.",
+    ),
+    "endpoint.write.pairs": Text("One per line, name: text.", "Eines je Zeile, Name: Text."),
+    "endpoint.write.yaml": Text("As YAML.", "Als YAML."),
+    "endpoint.write.long": Text("May have several lines.", "Darf mehrere Zeilen haben."),
+    "endpoint.no_kind": Text("none", "ohne"),
+    "endpoint.look": Text(
+        "Look at the marked settings below.", "Sehen Sie sich die markierten Einstellungen an."
+    ),
+    "endpoint.wrong.pair": Text("`{part}` is no name: text", "`{part}` ist nicht Name: Text"),
+    "endpoint.wrong.twice": Text("`{part}` is there twice", "`{part}` steht zweimal da"),
+    "endpoint.wrong.yaml": Text("This is no YAML: {part}", "Das ist kein YAML: {part}"),
+    "endpoint.wrong.quotes": Text(
+        "`{part}`: a text that begins with quotes ends with them",
+        "`{part}`: Ein Text, der mit Anführungszeichen beginnt, endet damit",
     ),
     "endpoint.keep": Text("Save the draft", "Entwurf speichern"),
     "endpoint.discard": Text("Discard the draft", "Entwurf verwerfen"),
