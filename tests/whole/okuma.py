@@ -44,11 +44,16 @@ def from_file(key: str) -> list[Seen]:
     return _by_key().get(key, [])
 
 
+def everything() -> list[tuple[str, Seen]]:
+    """All values with their keys, in the order of the file."""
+    return [(key, Seen(time, value)) for time, key, value in _pairs()]
+
+
 @cache
 def _by_key() -> dict[str, list[Seen]]:
     by_key: dict[str, list[Seen]] = {}
-    for time, key, value in _pairs():
-        by_key.setdefault(key, []).append(Seen(time, value))
+    for key, seen in everything():
+        by_key.setdefault(key, []).append(seen)
     return by_key
 
 

@@ -8,6 +8,7 @@ from tests.whole.okuma import (
     RECORDING,
     VALUES,
     Seen,
+    everything,
     from_file,
     intervals,
     lines,
@@ -15,9 +16,11 @@ from tests.whole.okuma import (
 )
 
 from isthmus.base.clock import SystemClock
+from isthmus.field.connectors.mtconnect import MtconnectConnector, MtconnectSource
 from isthmus.field.connectors.shdr import ShdrConnector, ShdrSource
 from isthmus.flow.parcel import BAD_NOT_CONNECTED, GOOD
-from isthmus.testing.connector_suite import Sample, opened, read_once
+from isthmus.testing.connector_suite import Sample, opened, read_once, read_until
+from isthmus.testing.mtconnect_agent import Device, Item, MtconnectAgent
 from isthmus.testing.shdr_adapter import ShdrAdapter
 
 
@@ -63,3 +66,51 @@ async def test_recording_arrives_as_it_stands_in_the_file_at_120_times_its_speed
 @pytest.mark.timeout(240)
 async def test_recording_arrives_as_it_stands_in_the_file_at_20_times_its_speed() -> None:
     check(await replayed(20, devices=str(RECORDING / "Devices.xml"), device="OKUMA"))
+
+
+ITEMS = (
+    Item("avail", "AVAILABILITY"),
+    Item("pexecution", "EXECUTION"),
+    Item("ppartcount", "PART_COUNT"),
+    Item("fmode", "FUNCTIONAL_MODE"),
+    Item("pprogram", "PROGRAM"),
+    Item("p1block", "BLOCK"),
+    Item("X1load", "LOAD", "SAMPLE"),
+    Item("S1speed", "ROTARY_VELOCITY", "SAMPLE"),
+    Item("p1Fact", "PATH_FEEDRATE", "SAMPLE"),
+    Item("pCuttingTime", "PROCESS_TIMER", "SAMPLE"),
+    *(Item(key, "SYSTEM", "CONDITION") for key in CONDITIONS),
+)
+
+
+def told(agent: MtconnectAgent) -> int:
+    """The recording, as the agent of that machine would have heard it; how many values."""
+    known = {item.id: item for item in ITEMS}
+    heard = [(key, seen) for key, seen in everything() if key in known]
+    for key, seen in heard:
+        if known[key].category == "CONDITION":
+            level = "Unavailable" if seen.value is None else str(seen.value).capitalize()
+            agent.condition(key, level, time=seen.time)  # type: ignore[arg-type]
+        else:
+            agent.put(key, seen.value, seen.time)
+    return len(heard)
+
+
+@needs_recording
+@pytest.mark.timeout(120)
+async def test_what_an_agent_tells_of_the_recording_arrives_as_it_stands_in_the_file() -> None:
+    agent = MtconnectAgent([Device("m", "OKUMA", "uuid-okuma", ITEMS)])
+    await agent.start()
+    spec = MtconnectSource(url=agent.url, interval="20 ms")
+    tags = [item.id for item in ITEMS]
+    async with opened(MtconnectConnector("okuma", spec, tags, SystemClock())) as connector:
+        before = await read_until(connector, lambda seen: len(seen) >= len(tags))
+        count = told(agent)
+        samples = await read_until(connector, lambda seen: len(seen) >= count)
+        assert connector.missed() == []
+    await agent.stop()
+    assert {sample.quality for sample in before} == {BAD_NOT_CONNECTED}
+    assert len(samples) == count > 5_000
+    for tag in tags:
+        came = [Seen(s.device_time, s.value) for s in samples if s.tag == tag]
+        assert came == from_file(tag), tag
