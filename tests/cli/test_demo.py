@@ -1,16 +1,24 @@
 """The reference company, seen from another terminal."""
 
 import json
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 from typer.testing import CliRunner
 
-from isthmus.cli import app
+from isthmus.base.clock import HOUR, Micros, parse_time
+from isthmus.cli import app, feed
 from isthmus.cli.demo import MODEL
-from isthmus.runtime.open import load_plant
+from isthmus.field.shape import unknown_rows
+from isthmus.flow.log import SqliteLog
+from isthmus.runtime.open import load_plant, open_log
+from isthmus.runtime.settings import Settings
 from isthmus.runtime.supervisor import StartError, Supervisor
+from isthmus.testing.sim.run import Settings as SimSettings
 
 
 @pytest.fixture
@@ -37,3 +45,54 @@ def test_another_terminal_finds_the_devices_of_the_demo(ports: dict[str, int]) -
 def test_what_a_person_sets_goes_before_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACME_PRESS1", "4711")
     assert load_plant(MODEL).sources["press-1"].spec.port == 4711
+
+
+BEGIN = parse_time("2026-11-16T09:00:00Z")
+
+
+def fed(data: Path, monkeypatch: pytest.MonkeyPatch, until: Micros) -> None:
+    """The company's past until then, as `isthmus demo` feeds it before the platform starts."""
+    monkeypatch.setenv("ISTHMUS_DATA", str(data))
+    erp, standing = f"sqlite:///{data}/erp.sqlite", 0.0
+    feed.main(MODEL, SimSettings(1, BEGIN, until, 0, standing, {}, erp, str(data), faults=False))
+
+
+def logs(data: Path) -> Iterator[SqliteLog]:
+    for site in load_plant(MODEL).sites.values():
+        with closing(open_log(Settings(data=data), site)) as log:
+            yield log
+
+
+def stopped_in_order(data: Path, at: Micros) -> None:
+    plant = load_plant(MODEL)
+    for log in logs(data):
+        for name, source in plant.sources.items():
+            if source.site == log.site:
+                rows = unknown_rows(source, plant, at)
+                log.open_gap(name, "stopped", "", start=at, now=at, rows=rows)
+
+
+def parts(data: Path) -> dict[tuple[str, datetime], list[int]]:
+    """Machine and time → parts, of every row that tells any."""
+    told: dict[tuple[str, datetime], list[int]] = {}
+    for log in logs(data):
+        for parcel in log.read("rows", 0, 100_000):
+            if parcel.name == "part_count":
+                for row in parcel.table().to_pylist():
+                    made = [row[one] for one in ("produced", "good") if row[one] is not None]
+                    told.setdefault((row["machine"], row["time"]), []).extend(made)
+    return {at: made for at, made in told.items() if any(made) or len(made) > 1}
+
+
+def test_a_second_start_goes_on_and_tells_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    fed(once, monkeypatch, BEGIN + 2 * HOUR)
+    fed(twice, monkeypatch, BEGIN + HOUR)
+    stopped_in_order(twice, BEGIN + HOUR)
+    fed(twice, monkeypatch, BEGIN + 2 * HOUR)
+    assert parts(twice) == parts(once)
+    for log in logs(twice):
+        with log.view() as view:
+            assert view.running_gaps() == []

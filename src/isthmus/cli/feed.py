@@ -47,6 +47,15 @@ class Feeder:
         self.mapping = Mapping.of(self.source, self.plant)
         self.state = self.log.state(self.source.name)
 
+    def go_on(self) -> None:
+        """What the last run did not hear is told now: there is no gap."""
+        name = self.source.name
+        with self.log.view() as view:
+            gaps = [gap for gap in view.running_gaps() if gap.source == name]
+        for gap in gaps:
+            self.log.close_gap(name, end=gap.start, now=gap.start, reason=gap.reason)
+            self.state = resume(self.state, self.mapping, unknown_since=gap.start, opened=gap.start)
+
     def feed(self, spans: Sequence[Outage], end: Micros, fed: Micros | None) -> Iterator[int]:
         """Everything from `fed` (None: from the story's start) to `end`; yields samples written."""
         if fed is not None:
@@ -128,11 +137,11 @@ def main(model: Path, sim: SimSettings) -> None:
         for name in SOURCES:
             source = plant.sources[name]
             log = logs[source.site]
-            with log.view() as view:
-                fed = view.last_alive().get(name)
+            fed = _heard_until(log, name)
             if fed is None or fed + MINUTE < end:
                 story = Story(name, sim.seed, sim.start)
                 feeder = Feeder(plant, source, log, story)
+                feeder.go_on()
                 cut = BROKER if source.spec.kind == "mqtt" else name
                 spans = _before(outages(cut, sim.seed, sim.start), end) if sim.faults else []
                 total += sum(feeder.feed(spans, end, fed))
@@ -142,6 +151,13 @@ def main(model: Path, sim: SimSettings) -> None:
     for log in logs.values():
         log.close()
     console.print(f"[dim]──[/] {total:,} samples of history went through shape, log and ledger")
+
+
+def _heard_until(log: SqliteLog, source: str) -> Micros | None:
+    """Until when an earlier run has it: a crash leaves a last beat, an orderly end an open gap."""
+    with log.view() as view:
+        gaps = [gap.start for gap in view.running_gaps() if gap.source == source]
+        return max(gaps, default=view.last_alive().get(source))
 
 
 def _reasons(machines: Sequence[SimMachine], sim: SimSettings, start: Micros, end: Micros) -> Rows:
