@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from tests.docs.pages import DOCS, ROOT
 
+from isthmus.base.german import Language
 from isthmus.field.plc.generate import Choice, generate
 from isthmus.field.plc.layout import Wording
 from isthmus.field.plc.registry import TARGETS
 from isthmus.field.plc.target import Settings
-from isthmus.model.spec.words import Language
 from isthmus.runtime.open import load_plant
 
 EXAMPLES = ROOT / "examples" / "plc"

@@ -366,6 +366,20 @@ async def test_problems_of_a_choice_are_shown_and_cannot_be_applied(site: Site) 
     assert 'value="apply"' not in page
 
 
+async def test_on_a_german_page_problems_and_refusals_are_german(site: Site) -> None:
+    wrong = {"f.part_count.good": "*", "o.part_count.good": "nonsense[", "show": "1"}
+    target = {"source": "im07", "machine": MACHINE, "language": "de"}
+    body = target | {"choices": [{"field": "part_count.good", "tag": GOOD, "codes": {"1": "no"}}]}
+    async with site.client(language="de") as http:
+        await crawled(http)
+        page = (await http.get(f"/map/{MACHINE}?{urlencode(wrong)}")).text
+        (problem, *_) = (await http.post(f"{API}/draft", json=body)).json()["problems"]
+    change = unescape(text_of(page.split('id="change"', 1)[1]))
+    assert "M038" in change
+    assert "gefunden bei `im-07`" in change
+    assert "ist vom Typ counter; nur ein enum hat Namen" in problem["message"]
+
+
 async def test_codes_that_cannot_be_read_are_named(site: Site) -> None:
     async with site.client() as http:
         await crawled(http)

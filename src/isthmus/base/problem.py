@@ -1,7 +1,9 @@
 """What is wrong, where, why, and what to do next: the form of every finding Isthmus reports."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
+
+from isthmus.base.german import Language, said
 
 Severity = Literal["error", "warning"]
 
@@ -33,12 +35,16 @@ class Problem:
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def render(self) -> str:
+    def translated(self, language: Language) -> "Problem":
+        """With message and hint for a person who reads `language`."""
+        message, hint = said(self.message, language), said(self.hint, language)
+        return replace(self, message=message, hint=hint)
+
+    def render(self, language: Language = "en") -> str:
         r"""The picture a person reads: head, place, source line with caret, hint."""
-        head = f"{self.severity}[{self.code}]"
-        lines = [
-            f"{head} {self.address}: {self.message}" if self.address else f"{head} {self.message}"
-        ]
+        head = f"{said(self.severity, language)}[{self.code}]"
+        message = said(self.message, language)
+        lines = [f"{head} {self.address}: {message}" if self.address else f"{head} {message}"]
         if self.place is not None:
             lines.append(f"  --> {self.place.file}:{self.place.line}:{self.place.column}")
             if self.source_line:
@@ -47,7 +53,7 @@ class Problem:
                 carets = "^" * max(1, self.place.length)
                 lines += [f"{number} | {self.source_line}", f"{' ' * 5} | {pad}{carets}"]
         if self.hint:
-            lines.append(f"hint: {self.hint}")
+            lines.append(f"{said('hint', language)}: {said(self.hint, language)}")
         return "\n".join(lines)
 
 

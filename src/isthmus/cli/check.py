@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from isthmus.base.german import Language
 from isthmus.model.report import Format
 
 Folder = Annotated[
@@ -16,6 +17,7 @@ Folder = Annotated[
 def check(
     folder: Folder = Path(),
     form: Annotated[Format, typer.Option("--format", help="How to print.")] = "text",
+    language: Annotated[Language, typer.Option("--lang", help="Language of the findings.")] = "en",
 ) -> None:
     """Find every mistake of a model with file, line and hint; exit 1 if there is an error."""
     from isthmus.model.load import read
@@ -23,6 +25,6 @@ def check(
     from isthmus.runtime.open import kinds
 
     loaded = read(folder, kinds())
-    print(report(loaded.problems, form))
+    print(report(loaded.problems, form, language))
     if loaded.plant is None:
         raise typer.Exit(1)

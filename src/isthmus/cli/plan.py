@@ -7,10 +7,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from isthmus.base.german import Language
 from isthmus.base.problem import Problem
 from isthmus.cli.check import Folder
 from isthmus.model.report import Format
-from isthmus.model.spec.words import Language
 
 
 def plan(
@@ -38,7 +38,7 @@ def _compare(before: Path, after: Path, form: Format, language: Language) -> Non
     try:
         print(plan_text(changes(load_plant(before), load_plant(after)), form, language))
     except ProblemsError as error:
-        _refuse(error.problems, form)
+        _refuse(error.problems, form, language)
 
 
 def _ask(folder: Path, form: Format, language: Language) -> None:
@@ -60,14 +60,14 @@ def _ask(folder: Path, form: Format, language: Language) -> None:
             from isthmus.model.load import read
             from isthmus.runtime.open import kinds
 
-            _refuse(list(read(folder, kinds()).problems), form)
+            _refuse(list(read(folder, kinds()).problems), form, language)
         case _:
             typer.echo(json.dumps(answer), err=True)
             raise typer.Exit(1)
 
 
-def _refuse(problems: list[Problem], form: Format) -> NoReturn:
+def _refuse(problems: list[Problem], form: Format, language: Language) -> NoReturn:
     from isthmus.model.report import report
 
-    print(report(problems, form))
+    print(report(problems, form, language))
     raise typer.Exit(1)

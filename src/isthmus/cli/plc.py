@@ -7,12 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from isthmus.base.german import Language
 from isthmus.base.problem import Problem, ProblemsError
 from isthmus.field.plc.generate import Choice, Generated, generate
 from isthmus.field.plc.layout import Precision, Wording
 from isthmus.field.plc.target import Access, Settings
 from isthmus.field.plc.write import Written, write
-from isthmus.model.spec.words import SLUG, Language
+from isthmus.model.spec.words import SLUG
 from isthmus.runtime.open import load_plant, model_folder
 
 TargetName = Literal["siemens", "codesys", "rockwell", "plcopen", "opcua-nodeset", "aas"]

@@ -12,12 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 from isthmus.base.clock import SystemClock
+from isthmus.base.german import Language
 from isthmus.base.problem import ProblemsError
 from isthmus.cli.browse import browsing_of, crawl
 from isthmus.cli.probe import devices, find, told
 from isthmus.field.connector import Node, Refused, Unreachable, Unsupported
 from isthmus.field.listing import ListingError, nodes_of
-from isthmus.field.suggest import CONFIDENT, Language, Suggestion
+from isthmus.field.suggest import CONFIDENT, Suggestion
 from isthmus.model.plant import Plant, Source
 from isthmus.model.write.bulk import RowsError, read_table
 from isthmus.model.write.edits import EditError

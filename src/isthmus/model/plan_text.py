@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
+from isthmus.base.german import Language
 from isthmus.model.changes import SIGNS, Change, Kind, affected_sources
 from isthmus.model.differences import NOTHING
 from isthmus.model.report import Format
-from isthmus.model.spec.words import Language
 
 _NAMED: Final = 3
 """Of many names that change alike so many are shown."""

@@ -4,16 +4,19 @@ import json
 from collections.abc import Sequence
 from typing import Literal
 
+from isthmus.base.german import Language, said
 from isthmus.base.problem import Problem
 
 Format = Literal["text", "json"]
 
 
-def report(problems: Sequence[Problem], form: Format) -> str:
+def report(problems: Sequence[Problem], form: Format, language: Language = "en") -> str:
     """All findings; as text with a summary in the last line, as JSON a list of objects."""
     if form == "json":
-        return json.dumps([each.as_dict() for each in problems], ensure_ascii=False, indent=2)
-    return "\n\n".join([*(each.render() for each in problems), summary(problems)])
+        found = [each.translated(language).as_dict() for each in problems]
+        return json.dumps(found, ensure_ascii=False, indent=2)
+    whole = said(summary(problems), language)
+    return "\n\n".join([*(each.render(language) for each in problems), whole])
 
 
 def summary(problems: Sequence[Problem]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import uvicorn
 
 from isthmus.base.clock import Micros
+from isthmus.base.german import Language
 from isthmus.base.problem import ProblemsError
 from isthmus.base.telemetry import configure_logging
 from isthmus.flow.contract import Full, OvertakenError
@@ -21,7 +22,6 @@ from isthmus.flow.parcel import DamagedError
 from isthmus.model.changes import changes
 from isthmus.model.plan_text import plan_text
 from isthmus.model.report import Format
-from isthmus.model.spec.words import Language
 from isthmus.runtime.control import Answer, ControlServer
 from isthmus.runtime.open import clock, load_plant, note_model
 from isthmus.runtime.platform import EmbeddedPlatform

@@ -10,7 +10,7 @@ from babel.dates import format_date
 from babel.numbers import format_decimal
 
 from isthmus.base.clock import Micros, to_datetime
-from isthmus.web.i18n import Language
+from isthmus.base.german import Language
 
 MISSING = "–"
 MINUS = "\u2212"

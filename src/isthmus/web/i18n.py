@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
-Language = Literal["en", "de"]
+from isthmus.base.german import Language, said
+
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 
@@ -41,6 +42,10 @@ class Translator:
         chosen = f"{key}.one" if values.get("n") == 1 and f"{key}.one" in self.texts else key
         text: str = getattr(self.texts[chosen], self.language)
         return text.format_map(values) if values else text
+
+    def say(self, sentence: str) -> str:
+        """What Isthmus said in English somewhere below; words of devices stay as they are."""
+        return said(sentence, self.language)
 
     def label(self, labels: Mapping[str, str], otherwise: str) -> str:
         """A label of the model in this language, else in any, else the bare name."""

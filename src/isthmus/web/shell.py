@@ -8,11 +8,12 @@ from typing import Any
 from starlette.requests import Request
 
 from isthmus.base.clock import DAY, Micros
+from isthmus.base.german import Language
 from isthmus.model.plant import Plant
 from isthmus.web.assets import Assets
 from isthmus.web.auth import Accounts, Throttle, User
 from isthmus.web.formats import Formats
-from isthmus.web.i18n import Language, Texts, Translator, as_language
+from isthmus.web.i18n import Texts, Translator, as_language
 from isthmus.web.page import Ask, Page, View
 from isthmus.web.platform import Lake, Platform
 from isthmus.web.render import Templates

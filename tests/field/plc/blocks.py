@@ -6,12 +6,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from isthmus.base.german import Language
 from isthmus.field.plc.generate import Choice, Generated, generate
 from isthmus.field.plc.layout import Precision, Wording
 from isthmus.field.plc.target import Settings
 from isthmus.model.load import read_texts
 from isthmus.model.plant import Plant
-from isthmus.model.spec.words import Language
 from isthmus.runtime.open import kinds
 
 COMPANY = {"enterprise": "acme", "language": "de"}

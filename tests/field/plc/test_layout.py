@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from tests.field.plc.blocks import EVERY_TYPE, LEVELS, PLANT, made, plant_of
 
+from isthmus.base.german import Language
 from isthmus.base.problem import ProblemsError
 from isthmus.field.plc.layout import Layout, Member, Wording, layout
 from isthmus.model.plant import Plant
-from isthmus.model.spec.words import Language
 
 
 def laid_out(plant: Plant, lang: Language = "en", block: str = "probe") -> Layout:

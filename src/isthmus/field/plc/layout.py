@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, assert_never
 
+from isthmus.base.german import Language
 from isthmus.base.problem import Problem, ProblemsError
 from isthmus.base.units import UnknownUnitError, label
 from isthmus.field.plc.findings import error, warning
 from isthmus.model.spec.block import Block, BlockField, CodeSystem
-from isthmus.model.spec.words import Language, Texts
+from isthmus.model.spec.words import Texts
 
 Scalar = Literal["bit", "int16", "int32", "int64", "uint32", "real32", "real64", "text"]
 Precision = Literal["single", "double"]

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
+from isthmus.base.german import Language
 from isthmus.field.plc.cefact import NAMESPACE, UCUM, unit_number
 from isthmus.field.plc.layout import Value, number_text, unit_text
 from isthmus.field.plc.xml_text import Element, element, text
-from isthmus.model.spec.words import Language
 
 _TYPES: Final = "http://opcfoundation.org/UA/2008/02/Types.xsd"
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
+from isthmus.base.german import Language
 from isthmus.base.problem import Problem
 from isthmus.field.plc.layout import Layout, Member, Scalar, Value
 from isthmus.field.plc.names import NameRules
-from isthmus.model.spec.words import Language
 
 VALUES: Final = "values/"
 Access = Literal["fixed", "optimised"]

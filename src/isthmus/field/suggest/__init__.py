@@ -1,6 +1,6 @@
 """Which tag may feed which field: names, units, types, behaviour, standards. No network."""
 
 from isthmus.field.suggest.proposals import CONFIDENT, Proposal, Suggestion, suggest
-from isthmus.field.suggest.reason import Language, Reason
+from isthmus.field.suggest.reason import Reason
 
-__all__ = ["CONFIDENT", "Language", "Proposal", "Reason", "Suggestion", "suggest"]
+__all__ = ["CONFIDENT", "Proposal", "Reason", "Suggestion", "suggest"]

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from heapq import nlargest
 from typing import Final
 
+from isthmus.base.german import Language
 from isthmus.field.connector import Node
 from isthmus.field.suggest.assign import assigned
 from isthmus.field.suggest.behaviour import Value
 from isthmus.field.suggest.quantities import Target, targets
-from isthmus.field.suggest.reason import Language, Reason
+from isthmus.field.suggest.reason import Reason
 from isthmus.field.suggest.score import LEAST, Scored, score
 from isthmus.field.suggest.view import Space, View, space
 from isthmus.model.spec.block import Block

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
-Language = Literal["en", "de"]
+from isthmus.base.german import Language
 
 Kind = Literal[
     "standard", "name", "comment", "folder", "unit", "unit_differs", "unit_other", "type_differs",

@@ -41,8 +41,8 @@ def reasons(declaration: Declaration, _kinds: Kinds) -> Iterator[Problem]:
 def _surplus(
     code: str, reason: Declared[Reason], type_name: str, offered: int, limit: int
 ) -> Problem:
-    for_type = f" for `{type_name}`" if type_name else ""
-    said = f"{offered} stop reasons{for_type} are more than {limit}"
+    reasons = f"stop reasons for `{type_name}`" if type_name else "stop reasons"
+    said = f"{offered} {reasons} are more than {limit}"
     hint = "join some, or narrow them with `types`"
     return reason.problem(code, ("reason",), said, hint)
 

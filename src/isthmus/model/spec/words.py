@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 from zoneinfo import available_timezones
 
 from pydantic import (
@@ -14,6 +14,8 @@ from pydantic import (
     PrivateAttr,
     ValidationInfo,
 )
+
+from isthmus.base.german import Language
 
 
 class Spec(BaseModel):
@@ -87,7 +89,6 @@ TimeZone = Annotated[str, AfterValidator(_zone)]
 """A zone of the IANA database, such as `Europe/Berlin`."""
 
 Text = Annotated[str, Field(max_length=2000)]
-Language = Literal["en", "de"]
 Texts = dict[Language, Text]
 """The same said in more than one language."""
 Port = Annotated[int, Field(ge=1, le=65535)]

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from isthmus.base.clock import SECOND, iso
+from isthmus.base.german import Language, said
 from isthmus.field.connector import Node, Unreachable
-from isthmus.field.suggest import Language, Proposal
+from isthmus.field.suggest import Proposal
 from isthmus.model.plan_text import plan_text
 from isthmus.model.suggest import did_you_mean_or_list
 from isthmus.web.api.asked import JsonOnly, Running
@@ -189,7 +190,7 @@ class DraftIn(TargetIn):
     """Decisions for a machine."""
 
     choices: list[ChoiceIn] = Field(max_length=500)
-    language: Language = Field(default="en", description="Of the plan.")
+    language: Language = Field(default="en", description="Of the plan and of what is wrong.")
 
 
 class ApplyIn(DraftIn):
@@ -387,9 +388,9 @@ def _draft(draft: Draft, language: Language) -> DraftOut:
         need_codes=list(draft.need_codes),
         problems=[
             ProblemOut(code=one.code, address=one.address, message=one.message, hint=one.hint)
-            for one in draft.problems
+            for one in (problem.translated(language) for problem in draft.problems)
         ],
-        refused=draft.refused,
+        refused=said(draft.refused, language),
     )
 
 

@@ -1,0 +1,101 @@
+"""German for the sentences that Isthmus says in English; a table of sentences per area.
+
+A sentence is made in English, where it is needed, with its values in it. What is shown to a person
+who reads German goes through `said`, which finds the sentence in a table and puts the values into
+the German one. Words of devices, of libraries and of the model itself stay as they are.
+
+In the tables `<name>` is a value, `<name#>` one word; on the German side `<name!>` is a sentence or
+word that is translated in its turn, `<name*>` a list of such. `tests/docs/test_german.py` holds
+that no sentence is forgotten.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from itertools import chain
+from types import MappingProxyType
+from typing import Final, Literal
+
+from isthmus.base.german import model
+
+Language = Literal["en", "de"]
+
+TABLES: Final = (model.SENTENCES,)
+
+_GAP: Final = re.compile(r"<(\w+)([#!*]?)>")
+_JOINTS: Final = re.compile(r"(, or | or | and |, )")
+_JOINTS_IN_GERMAN: Final = MappingProxyType(
+    {", or ": ", oder ", " or ": " oder ", " and ": " und ", ", ": ", "}
+)
+_SEAMS: Final = (r"(\n)", r"(; )", r"((?<=[.?]) )")
+"""Between sentences that stand together: the widest first."""
+
+
+def said(text: str, language: Language) -> str:
+    """`text` for a person who reads `language`."""
+    return german(text) if language == "de" else text
+
+
+@lru_cache(maxsize=4096)
+def german(text: str) -> str:
+    """The German sentence; what no table knows stays as it is."""
+    for known in _known(text):
+        return known
+    for seam in _SEAMS:
+        parts = re.split(seam, text)
+        if len(parts) > 1:
+            return "".join(part if at % 2 else german(part) for at, part in enumerate(parts))
+    return text
+
+
+def _known(text: str) -> Iterator[str]:
+    stop = "." if text.endswith(".") else ""
+    for sentence, end in ((text, ""), (text.removesuffix("."), stop)):
+        for pattern, other in _sentences():
+            if found := pattern.fullmatch(sentence):
+                yield _filled(other, found) + end
+
+
+def _filled(other: str, found: re.Match[str]) -> str:
+    def value(gap: re.Match[str]) -> str:
+        name, form = gap.groups()
+        match form:
+            case "!":
+                return german(found[name])
+            case "*":
+                return _listed(found[name])
+            case _:
+                return found[name]
+
+    return _GAP.sub(value, other)
+
+
+def _listed(text: str) -> str:
+    for known in _known(text):
+        return known
+    parts = _JOINTS.split(text)
+    return "".join(
+        _JOINTS_IN_GERMAN[part] if at % 2 else german(part) for at, part in enumerate(parts)
+    )
+
+
+@cache
+def _sentences() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """All of them; the one with the most words of its own is tried first."""
+    pairs = chain.from_iterable(table.items() for table in TABLES)
+    ordered = sorted(pairs, key=lambda pair: -len(_GAP.sub("", pair[0])))
+    return tuple((_pattern(english), other) for english, other in ordered)
+
+
+def _pattern(english: str) -> re.Pattern[str]:
+    """A value in back-ticks has none in it; one that stands twice is the same both times."""
+    made, end, names = "", 0, set[str]()
+    for gap in _GAP.finditer(english):
+        made += re.escape(english[end : gap.start()])
+        before, end = english[: gap.start()], gap.end()
+        name, form = gap.groups()
+        ticked = before.endswith("`") and english[end:].startswith("`")
+        inside = r"[^`]*" if ticked else r"[^\s,]+" if form == "#" else r".+?"
+        made += f"(?P={name})" if name in names else f"(?P<{name}>{inside})"
+        names.add(name)
+    return re.compile(made + re.escape(english[end:]))

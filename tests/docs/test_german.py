@@ -1,0 +1,169 @@
+"""No sentence of Isthmus that a person may read is forgotten in German."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.model.fakes import ENV, KINDS
+
+import isthmus
+from isthmus.base.german import TABLES, german, said
+from isthmus.base.problem import Problem
+from isthmus.model.catalogue import CATALOGUE
+from isthmus.model.findings import EXPECTED_TYPES
+from isthmus.model.load import read
+from isthmus.model.report import report
+from isthmus.model.wording import _FORMS, _LIMITS
+
+SOURCE = Path(isthmus.__file__).parent
+GOLDEN = Path(__file__).parents[1] / "model" / "golden"
+VALUE = "x1"
+ENGLISH = re.compile(
+    r"\b(the|is|are|no|of|and|or|not|has|have|this|to|a|with|it|be|that|by|from|for|must|needs|"
+    r"does|there|one|only|as|at|too|than|into|which|cannot|its|them|what|where|found|write)\b",
+    re.IGNORECASE,
+)
+"""Words that no German sentence has."""
+
+
+def english_in(text: str) -> list[str]:
+    """What is left of English outside of names, codes and values."""
+    return ENGLISH.findall(re.sub(r"`[^`]*`|\(`?[\w ]+`?\)$", "", text))
+
+
+# What the code says -------------------------------------------------------------------------------
+
+MODEL = sorted(
+    file
+    for file in (SOURCE / "model").rglob("*.py")
+    # The reference, the catalogue and the plan have tables or pages of their own; commands for
+    # many machines at once have no page, and speak English only.
+    if file.name not in {"catalogue.py", "reference.py", "publish.py", "plan_text.py"}
+    and file.name not in {"masking.py", "bulk.py", "clone.py"}
+)
+FRAGMENTS = {
+    " and x1 more", "must be ", "has too ", "isthmus library x1", "machine_type: x1",
+    r"[A-Za-z_][A-Za-z0-9_]*\Z", *(words for _, words in _LIMITS.values()),
+}  # fmt: skip
+"""Parts of sentences, that are read with the rest of them below; and what is no sentence."""
+
+
+def sentences(file: Path) -> Iterator[str]:
+    """Every text of a module that has two words or more, with a value in each gap."""
+    tree = ast.parse(file.read_text("utf-8"))
+    inside = {id(part) for part in _parts(tree)} | {id(one) for one in _docstrings(tree)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp) and id(node) not in inside:
+            text = _text(node)
+            if "(?" not in text and _words(text) > 1:
+                yield text
+
+
+def _words(text: str) -> int:
+    return len(re.findall(r"[A-Za-z]{2,}", re.sub(r"`[^`]*`|x1", "", text)))
+
+
+def _parts(tree: ast.AST) -> Iterator[ast.AST]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr | ast.BinOp):
+            yield from (one for one in ast.walk(node) if one is not node)
+
+
+def _docstrings(tree: ast.AST) -> Iterator[ast.AST]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            yield node.value
+
+
+def _text(node: ast.AST) -> str:
+    match node:
+        case ast.Constant(value=str() as text):
+            return text
+        case ast.JoinedStr(values=parts):
+            return "".join(_text(one) if isinstance(one, ast.Constant) else VALUE for one in parts)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return (_text(left) or VALUE) + (_text(right) or VALUE)
+        case _:
+            return ""
+
+
+@pytest.mark.parametrize("file", MODEL, ids=lambda file: file.stem)
+def test_what_a_module_of_the_model_says_has_german(file: Path) -> None:
+    left = {one: german(one) for one in sentences(file) if one not in FRAGMENTS}
+    assert {english: other for english, other in left.items() if english_in(other)} == {}
+
+
+def test_the_scan_sees_what_is_said() -> None:
+    found = set(sentences(SOURCE / "model" / "rules" / "machines.py"))
+    assert "no source `x1` in this model" in found
+    assert "`x1` is of kind x1, but the tags of `x1` are written for x1" in found
+    assert len({one for file in MODEL for one in sentences(file)}) > 150
+
+
+def test_limits_and_forms_are_said_in_german() -> None:
+    parts = [f"`5` {words} 3" for _, words in _LIMITS.values()]
+    parts += [f"`x y` must be {form}" for form in _FORMS.values()]
+    parts += [f"expected {wanted}, found nothing" for wanted in EXPECTED_TYPES.values()]
+    assert {one: german(one) for one in parts if english_in(german(one))} == {}
+
+
+# What a person reads ------------------------------------------------------------------------------
+
+
+def problems() -> dict[str, list[Problem]]:
+    found: dict[str, list[Problem]] = {code: [] for code in CATALOGUE}
+    for file in GOLDEN.rglob("expected.txt"):
+        for one in read(file.parent, KINDS, ENV).problems:
+            found[one.code].append(one)
+    return found
+
+
+def test_every_code_is_said_in_german_with_its_values() -> None:
+    for code, found in problems().items():
+        assert found, code
+        for one in found:
+            if one.code == "M038":
+                continue  # what is wrong with an address the connector says, see below
+            for english in filter(None, (one.message, one.hint)):
+                other = german(english)
+                assert other != english or not english_in(english), english
+                assert not english_in(other), other
+                names = re.findall(r"`([\w./-]+)`", one.message)
+                assert all(name in german(one.message) for name in names)
+
+
+def test_the_whole_report_is_german_and_programs_may_have_it_so() -> None:
+    found = read(GOLDEN / "M020_unknown_source", KINDS, ENV).problems
+    text = report(found, "text", "de")
+    assert text.startswith("Fehler[M020] sites.hamburg.machines.im-07.source: keine Quelle `im7`")
+    assert "Hinweis: meinten Sie `im07`?" in text
+    assert text.endswith("1 Fehler, 1 Warnung")
+    assert '"message": "keine Quelle `im7` in diesem Modell"' in report(found, "json", "de")
+
+
+# How it is found ----------------------------------------------------------------------------------
+
+
+def test_what_no_table_knows_stays_as_it_is() -> None:
+    assert german("Bearing 4 is hot") == "Bearing 4 is hot"
+    assert said("no source `a` in this model", "en") == "no source `a` in this model"
+
+
+def test_sentences_that_stand_together_are_found_one_by_one() -> None:
+    assert german("no secret `a`; Bearing is hot; split it") == (
+        "kein Geheimnis `a`; Bearing is hot; teilen Sie sie auf"
+    )
+
+
+def test_a_value_is_never_translated_in_back_ticks() -> None:
+    assert german("no source `a text` in this model") == "keine Quelle `a text` in diesem Modell"
+
+
+def test_both_sides_have_the_same_gaps() -> None:
+    for table in TABLES:
+        for english, other in table.items():
+            gaps = set(re.findall(r"<(\w+)[#!*]?>", english))
+            used = set(re.findall(r"<(\w+)[#!*]?>", other))
+            assert used <= gaps, english
