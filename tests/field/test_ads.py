@@ -558,7 +558,7 @@ async def test_a_thousand_symbols_of_one_source() -> None:
     values = {name: number for number, name in enumerate(names)}
     async with (
         AdsRouter(names, values) as device,
-        opened(connector(device.port, *names)) as reading,
+        opened(connector(device.port, *names, timeout="10 s")) as reading,
     ):
         found = await next_of(reading, *names)
         notified_ones = device.notifications
