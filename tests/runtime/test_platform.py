@@ -114,6 +114,9 @@ async def test_apply_stops_what_is_gone(tmp_path):
             await platform.apply(write_model(tmp_path / "model", {"a": both["a"]}))
             assert list(platform._sources) == ["a"]
             assert list(platform.plant.machines) == ["acme/plant/hall/line/a"]
+            (gap,) = platform.logs["plant"].gaps(0, 2**62)
+            assert (gap.source, gap.reason) == ("b", "removed")
+            assert gap.detail.endswith("before: the model was changed")
 
 
 async def test_the_same_model_again_changes_nothing(tmp_path):

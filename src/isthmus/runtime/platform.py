@@ -31,6 +31,7 @@ from isthmus.runtime.news import states
 from isthmus.runtime.open import load_plant, open_log, running_folder
 from isthmus.runtime.release import QuarantineReplay, carry_out, plan, sourced
 from isthmus.runtime.settings import Settings
+from isthmus.runtime.source_events import CHANGED
 from isthmus.runtime.sources import SourceEvent, SourceRunner
 from isthmus.runtime.systems import SystemEvent, SystemRunner
 from isthmus.runtime.workbench import Workbench
@@ -357,7 +358,10 @@ class EmbeddedPlatform:
             after = await asyncio.to_thread(load_plant, folder)
             done = changes(self._plant, after)
             touched = affected_sources(done)
-            await self._stop([self._sources.pop(n) for n in touched if n in self._sources])
+            gone = [self._sources.pop(n) for n in touched if n in self._sources]
+            for one in gone:
+                one.runner.stop(CHANGED)
+            await self._stop(gone)
             renewed = self._changed_systems(after)
             await self._stop([self._systems.pop(n) for n in renewed if n in self._systems])
             await asyncio.to_thread(self._turn_to, after)

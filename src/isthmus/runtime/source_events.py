@@ -71,3 +71,4 @@ OCCUPIED: Final = (
 FULL: Final = "intake stood still because the disk was full"
 ROOM: Final = "The disk has room again; intake goes on."
 STOPPED: Final = "the platform was stopped"
+CHANGED: Final = "the model was changed"

@@ -101,6 +101,7 @@ class SourceRunner:
         self._wrong: dict[Impairment, Wrong] = {}
         self._device_clock = DeviceClock()
         self._skewed = False
+        self._stopped_by = say.STOPPED
         self.clock_offset: float | None = None
         """Plant seconds that the device's clock is ahead of ours (negative: behind), once known."""
         self._note = ""
@@ -126,8 +127,10 @@ class SourceRunner:
         finally:
             await self._farewell()
 
-    def stop(self) -> None:
+    def stop(self, why: str = say.STOPPED) -> None:
         """End soon and cleanly: what was read is written, the connector is closed."""
+        if not self._stopping.is_set():
+            self._stopped_by = why
         self._stopping.set()
 
     async def _sessions(self) -> None:
@@ -398,13 +401,13 @@ class SourceRunner:
             # What could not be written for want of room is part of what we do not know.
             at = self._full_since or self._heard
             with suppress(Full):
-                lost = await asyncio.to_thread(self._intake.lost, "stopped", say.STOPPED, at)
+                lost = await asyncio.to_thread(self._intake.lost, "stopped", self._stopped_by, at)
                 self._pass_on(lost.rows)
         if self._own_heartbeat:
             await self._heartbeat.close()
         self._connected = False
         self._wrong.clear()
-        self._say("stopped", say.STOPPED)
+        self._say("stopped", self._stopped_by)
 
     async def _with_room(self, write: Callable[[], T]) -> T:
         """Write in a thread; while the disk is full nothing is read, acknowledged or dropped."""
