@@ -2,12 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from asyncua import ua
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -15,18 +18,27 @@ from pydantic import ValidationError
 from isthmus.base.clock import SystemClock
 from isthmus.field import budget
 from isthmus.field.budget import Allowance, strictest
-from isthmus.field.connector import AnyConnector
+from isthmus.field.connector import AnyConnector, Unsupported
+from isthmus.field.connectors.ads import AdsConnector, AdsSource
 from isthmus.field.connectors.ethernetip import EthernetIpConnector, EthernetIpSource
 from isthmus.field.connectors.http import HttpConnector, HttpSource
 from isthmus.field.connectors.modbus import ModbusConnector, ModbusSource
 from isthmus.field.connectors.mqtt import MqttSource
+from isthmus.field.connectors.mtconnect import MtconnectConnector, MtconnectSource
+from isthmus.field.connectors.opcua import OpcuaConnector, OpcuaSource
 from isthmus.field.connectors.s7 import S7Connector, S7Source
+from isthmus.field.connectors.sql import SqlConnector, SqlSource
 from isthmus.model.spec.site import Budget
+from isthmus.testing.ads_router import AdsRouter
 from isthmus.testing.ethernetip_controller import EthernetIpController
 from isthmus.testing.modbus_server import ModbusServer
+from isthmus.testing.mtconnect_agent import Device as Machine
+from isthmus.testing.mtconnect_agent import Item, MtconnectAgent
+from isthmus.testing.opcua_server import OpcuaServer
+from isthmus.testing.opcua_wire import services
 from isthmus.testing.rest_server import Response, RestServer
 from isthmus.testing.s7_server import S7Server
-from isthmus.testing.tcp_proxy import LOOPBACK
+from isthmus.testing.tcp_proxy import LOOPBACK, TcpProxy
 
 LIMITS: dict[str, Any] = {"budget": {"requests_per_second": 8.0}}
 READING = 0.7
@@ -77,6 +89,97 @@ async def test_device_is_never_asked_more_often_than_it_may_be(device):
         # What opening sends has been counted too, or comes before all reading.
         assert 6 <= len(requests) - opened <= 10
         assert connector.allowance.requests >= len(requests) - opened
+
+
+PAUSE = 0.02
+COUNTED = {"Read", "Browse", "BrowseNext", "TranslateBrowsePathsToNodeIds", "CreateMonitoredItems",
+           "CreateSubscription"}  # fmt: skip
+Asked = tuple[AnyConnector, Callable[[], int]]
+"""A connector, and how many requests of it the device has seen."""
+
+
+@asynccontextmanager
+async def opcua() -> AsyncIterator[Asked]:
+    """The look at its service level belongs to connecting, as to sign in does."""
+    values = {f"ns=2;s=Press.{name}": ua.Variant(3, ua.VariantType.Int32) for name in "abcdef"}
+    server = await asyncio.to_thread(OpcuaServer(values).__enter__)
+    try:
+        async with TcpProxy(server.port) as proxy:
+            url = f"opc.tcp://{LOOPBACK}:{proxy.port}"
+            spec = OpcuaSource(endpoint=url, budget={"min_interval": PAUSE})
+            connector = OpcuaConnector("m", spec, tuple(values), SystemClock())
+            yield connector, lambda: sum(s in COUNTED for s in services(bytes(proxy.sent))) - 1
+    finally:
+        await asyncio.to_thread(server.__exit__, None, None, None)
+
+
+@asynccontextmanager
+async def ads() -> AsyncIterator[Asked]:
+    symbols = {f"MAIN.n{number}": "INT" for number in range(8)}
+    async with AdsRouter(symbols, dict.fromkeys(symbols, 1)) as device:
+        spec = AdsSource(
+            host=LOOPBACK, port=device.port, net_id=None, budget={"min_interval": PAUSE}
+        )
+        connector = AdsConnector("m", spec, tuple(symbols), SystemClock())
+        yield connector, lambda: len(device.requests)
+
+
+@asynccontextmanager
+async def mtconnect() -> AsyncIterator[Asked]:
+    items = (Item("exec", "EXECUTION", name="execution"),)
+    device = MtconnectAgent([Machine("m1", "M1", "m1", items)])
+    await device.start()
+    try:
+        spec = MtconnectSource(
+            url=f"http://{LOOPBACK}:{device.port}", budget={"min_interval": PAUSE}
+        )
+        connector = MtconnectConnector("m", spec, ("execution",), SystemClock())
+        yield connector, lambda: len(device.asked)
+    finally:
+        await device.stop()
+
+
+@asynccontextmanager
+async def sql() -> AsyncIterator[Asked]:
+    """Counted by SQLAlchemy, before the database gets them."""
+    statements: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    with TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/cell.db"
+        engine = sa.create_engine(url, poolclass=sa.NullPool)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE cycles (nr INTEGER, at TEXT, temp REAL)")
+        sa.event.listen(sa.Engine, "before_cursor_execute", note)
+        try:
+            keys = {"url": url, "table": "cycles", "time": "at", "order": "nr", "timezone": "UTC",
+                    "interval": 0.01, "budget": {"min_interval": PAUSE}}  # fmt: skip
+            reader = SqlConnector("m", SqlSource.model_validate(keys), ("temp",), SystemClock())
+            yield reader, lambda: sum(" FROM " in one.replace("\n", " ") for one in statements)
+        finally:
+            sa.event.remove(sa.Engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("device", [opcua, ads, mtconnect, sql])
+async def test_what_is_asked_in_a_session_waits_for_its_turn_too(device):
+    """Opening, reading and browsing; what the device sends by itself is no request."""
+    async with device() as (connector, asked):
+        began = time.monotonic()
+        try:
+            await connector.open()
+            while time.monotonic() < began + READING:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(connector.read(), READING)
+            with suppress(Unsupported):
+                async for _ in connector.browse():
+                    pass
+            took, seen = time.monotonic() - began, asked()
+            assert seen == connector.allowance.requests
+            assert 2 <= seen <= took / PAUSE + 1
+        finally:
+            await connector.close()
 
 
 async def test_sources_of_one_device_share_what_it_may_be_asked():

@@ -42,7 +42,7 @@ LINE_SECONDS: Final = 1.0
 ROOM_SECONDS: Final = 1.0
 """Between two looks whether a full disk has room again."""
 LIMITED_READ_SECONDS: Final = 600.0
-"""One poll within a budget of requests may take that long; each request has its own timeout."""
+"""Opening, or one poll, within a budget may take that long; each request has its own timeout."""
 
 __all__ = ["SourceEvent", "SourceRunner"]
 
@@ -161,7 +161,8 @@ class SourceRunner:
             if self._intake.position is not None:
                 connector.resume(self._intake.position)
             await self._wait(self._allowance.wait())
-            await self._call(connector.open(), OPEN_SECONDS, "opening it")
+            bound = LIMITED_READ_SECONDS if self._allowance.limited else OPEN_SECONDS
+            await self._call(connector.open(), bound, "opening it")
             await self._read_on(connector)
         except Unreachable as error:
             await self._lost("lost", self._advice(error, "Is it on and on this network?"))

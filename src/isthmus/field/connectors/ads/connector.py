@@ -74,7 +74,7 @@ class AdsConnector(Connector[AdsSource]):
         self._table: tuple[dict[str, Symbol], dict[str, DataType]] | None = None
 
     async def open(self) -> None:
-        self._session = Session(self.name, self.spec)
+        self._session = Session(self.name, self.spec, self.allowance)
         await self._session.open(self._on_value, self._arrived.set)
         self._running = await self._session.state() == RUN
         self._version = await self._session.symbol_version()

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, TypeVar
 
 from isthmus.base.clock import SECOND, Micros
+from isthmus.field.budget import Allowance
 from isthmus.field.connector import Refused, Unreachable
 from isthmus.field.connectors.ads import frames
 from isthmus.field.connectors.ads.frames import Address, Command, Group
@@ -35,9 +36,10 @@ Answered = tuple[int, bytes]
 class Session:
     """Requests of one source; an answer that does not come is Unreachable."""
 
-    def __init__(self, name: str, spec: AdsSource) -> None:
+    def __init__(self, name: str, spec: AdsSource, allowance: Allowance) -> None:
         self._name = name
         self._spec = spec
+        self._allowance = allowance
         self._target = Address.parse(spec.target, spec.ams_port)
         self._source = self._target
         self._joined = Joined(spec.host, spec.port, spec.local_net_id)
@@ -178,13 +180,17 @@ class Session:
     async def _read_write(self, request: bytes) -> bytes:
         return (await self._ask(Command.READ_WRITE, request))[4:]
 
-    async def _ask(self, command: Command, data: bytes) -> bytes:
-        """The answer; AdsError if the controller refuses just this, Unreachable if all is lost."""
+    async def _ask(self, command: Command, data: bytes, *, waits: bool = True) -> bytes:
+        """The answer; AdsError if the controller refuses just this, Unreachable if all is lost.
+
+        What gives something back does not wait for its turn: who leaves has no time for that.
+        """
         link = self._link
         if link is None:
             raise RuntimeError(f"source `{self._name}` is read before it is open")
         try:
             async with self._turns:
+                await self._turn(waits=waits)
                 return await link.ask(self._target, self._source, command, data, self._spec.timeout)
         except TimeoutError as error:
             raise self._unreachable(
@@ -209,7 +215,13 @@ class Session:
             return error.code, b""
 
     async def _quietly(self, command: Command, request: bytes) -> None:
-        await self._answered(self._ask(command, request))
+        await self._answered(self._ask(command, request, waits=False))
+
+    async def _turn(self, *, waits: bool) -> None:
+        if waits:
+            await self._allowance.turn()
+        else:
+            self._allowance.sent()
 
     def _understood(self, parse: Callable[[], list[Answered]]) -> list[Answered]:
         try:

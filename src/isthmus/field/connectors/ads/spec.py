@@ -1,7 +1,7 @@
 """What a person writes about an ADS source, and how a symbol of it is named."""
 
 import re
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -20,6 +20,8 @@ NetId = Annotated[str, Field(pattern=rf"^{_BYTE}(?:\.{_BYTE}){{5}}$")]
 
 class AdsSource(SourceSpec):
     """The symbols of one TwinCAT runtime."""
+
+    counts_requests: ClassVar[bool] = True
 
     kind: Literal["ads"] = "ads"
     host: Host

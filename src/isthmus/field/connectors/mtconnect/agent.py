@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import httpx
 
+from isthmus.field.budget import Allowance
 from isthmus.field.connector import Refused, Unreachable
 from isthmus.field.connectors.mtconnect.answers import (
     AssetNotFoundError,
@@ -25,9 +26,10 @@ _PASSES_BY_ITSELF: Final = frozenset({"INTERNAL_ERROR", "QUERY_ERROR"})
 class Agent:
     """One HTTP connection to an agent."""
 
-    def __init__(self, spec: MtconnectSource) -> None:
+    def __init__(self, spec: MtconnectSource, allowance: Allowance) -> None:
         logging.getLogger("httpx").setLevel(logging.WARNING)  # else it logs every request
         self._spec = spec
+        self._allowance = allowance
         self._longest = spec.max_document_mb * 1024 * 1024
         self._root = spec.url.rstrip("/")
         self._base = f"{self._root}/{spec.device}" if spec.device else self._root
@@ -49,6 +51,7 @@ class Agent:
         return await self._get(f"{self._root}/asset/{quote(asset, safe='')}", None)
 
     async def _get(self, url: str, params: Mapping[str, Any] | None) -> Any:
+        await self._allowance.turn()
         try:
             async with self._http.stream("GET", url, params=params) as response:
                 return self._document(response.status_code, await self._body(response))
@@ -63,6 +66,7 @@ class Agent:
         request = self._http.build_request(
             "GET", self._url("sample"), params=params, headers=headers, timeout=wait
         )
+        await self._allowance.turn()
         try:
             response = await self._http.send(request, stream=True)
         except httpx.HTTPError as error:

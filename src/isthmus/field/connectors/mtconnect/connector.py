@@ -65,7 +65,7 @@ class MtconnectConnector(Connector[MtconnectSource]):
     async def open(self) -> None:
         from isthmus.field.connectors.mtconnect.agent import Agent
 
-        self._agent = Agent(self.spec)
+        self._agent = Agent(self.spec, self.allowance)
         await self._begin()
 
     async def read(self) -> pa.Table | None:

@@ -35,6 +35,7 @@ def parse_address(tag: str) -> MtconnectTag:
 class MtconnectSource(SourceSpec):
     """One MTConnect agent."""
 
+    counts_requests: ClassVar[bool] = True
     intake_connections: ClassVar[int] = 2  # the stream, and assets that are asked for meanwhile
 
     kind: Literal["mtconnect"] = "mtconnect"

@@ -6,11 +6,11 @@ from weakref import WeakKeyDictionary
 
 from asyncua import ua
 from asyncua.client.client import Client
-from asyncua.client.ua_session import UaSession
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 
 from isthmus.field.connector import Node
+from isthmus.field.connectors.opcua.asking import Asking
 
 PAGE: Final = 200
 """References per answer; the server keeps the rest behind a continuation point."""
@@ -22,24 +22,27 @@ _NAMESPACES: Final[WeakKeyDictionary[Client, tuple[str, ...]]] = WeakKeyDictiona
 _PROPERTY: Final = ua.NodeId(ua.Int32(ObjectIds.HasProperty))
 
 
-async def children(client: Client, parent: str, paths: dict[str, str]) -> AsyncIterator[Node]:
+async def children(
+    client: Client, session: Asking, parent: str, paths: dict[str, str]
+) -> AsyncIterator[Node]:
     """Objects and variables below `parent` (the Objects folder if empty).
 
     `paths` remembers where each node that was handed out stands.
     """
     node = ua.NodeId.from_string(parent) if parent else ua.NodeId(ua.Int32(ObjectIds.ObjectsFolder))
     if client not in _NAMESPACES:
+        await session.turn()
         _NAMESPACES[client] = tuple(await client.get_namespace_array())
     uris = _NAMESPACES[client]
-    async for page in _pages(client.uaclient.session, _downwards(node)):
+    async for page in _pages(session, _downwards(node)):
         wanted = [reference for reference in page if reference.ReferenceTypeId != _PROPERTY]
-        for child in await _described(client.uaclient.session, wanted, paths.get(parent, ""), uris):
+        for child in await _described(session, wanted, paths.get(parent, ""), uris):
             paths[child.tag] = child.path
             yield child
 
 
 async def _pages(
-    session: UaSession, description: ua.BrowseDescription
+    session: Asking, description: ua.BrowseDescription
 ) -> AsyncIterator[Sequence[ua.ReferenceDescription]]:
     parameters = ua.BrowseParameters(
         View=ua.ViewDescription(),
@@ -72,7 +75,7 @@ def _downwards(node: ua.NodeId) -> ua.BrowseDescription:
 
 
 async def _described(
-    session: UaSession,
+    session: Asking,
     references: Sequence[ua.ReferenceDescription],
     above: str,
     uris: Sequence[str],
@@ -105,7 +108,7 @@ async def _described(
     ]
 
 
-async def _types(session: UaSession, variables: Sequence[ua.NodeId]) -> list[str]:
+async def _types(session: Asking, variables: Sequence[ua.NodeId]) -> list[str]:
     """`Float`, or `Float[]` for an array."""
     types = await _attributes(session, variables, AttributeIds.DataType)
     ranks = await _attributes(session, variables, AttributeIds.ValueRank)
@@ -120,7 +123,7 @@ async def _types(session: UaSession, variables: Sequence[ua.NodeId]) -> list[str
     ]
 
 
-async def _units(session: UaSession, variables: Sequence[ua.NodeId]) -> list[ua.EUInformation]:
+async def _units(session: Asking, variables: Sequence[ua.NodeId]) -> list[ua.EUInformation]:
     """The `EngineeringUnits` property of each variable; an empty one without."""
     if not variables:
         return []
@@ -154,7 +157,7 @@ def _definition(uris: Sequence[str], node: ua.NodeId) -> str:
     return f"nsu={uri};i={node.Identifier}" if uri and isinstance(node.Identifier, int) else ""
 
 
-async def _with_children(session: UaSession, nodes: Sequence[ua.NodeId]) -> set[ua.NodeId]:
+async def _with_children(session: Asking, nodes: Sequence[ua.NodeId]) -> set[ua.NodeId]:
     if not nodes:
         return set()
     parameters = ua.BrowseParameters(
@@ -169,7 +172,7 @@ async def _with_children(session: UaSession, nodes: Sequence[ua.NodeId]) -> set[
 
 
 async def _attributes(
-    session: UaSession, nodes: Iterable[ua.NodeId], attribute: AttributeIds
+    session: Asking, nodes: Iterable[ua.NodeId], attribute: AttributeIds
 ) -> list[Any]:
     nodes = list(nodes)
     if not nodes:

@@ -15,6 +15,7 @@ from isthmus.field.samples import Samples
 if TYPE_CHECKING:
     from asyncua.client.client import Client
 
+    from isthmus.field.connectors.opcua.asking import Asking
     from isthmus.field.connectors.opcua.subscription import Subscription
 
 WAIT = 1.0
@@ -39,9 +40,11 @@ class OpcuaConnector(Connector[OpcuaSource]):
         self._level = 0
         self._looked = 0.0
         self._client: Client | None = None
+        self._session: Asking | None = None
         self._subscription: Subscription | None = None
 
     async def open(self) -> None:
+        from isthmus.field.connectors.opcua.asking import Asking
         from isthmus.field.connectors.opcua.redundancy import connect_to_best, service_level
         from isthmus.field.connectors.opcua.session import named_errors
         from isthmus.field.connectors.opcua.subscription import Subscription
@@ -50,7 +53,10 @@ class OpcuaConnector(Connector[OpcuaSource]):
         session = await connect_to_best(self.name, self.spec)
         self._client, self._endpoint = session.client, session.endpoint
         self._attention = session.attention
-        self._subscription = Subscription(self._client, self.spec, self._samples, self.clock)
+        asking = self._session = Asking(self._client.uaclient.session, self.allowance)
+        self._subscription = Subscription(
+            self._client, asking, self.spec, self._samples, self.clock
+        )
         with named_errors(self.name, self._endpoint):
             self.revised = await self._subscription.start(tags)
             if self.spec.endpoints:
@@ -80,6 +86,7 @@ class OpcuaConnector(Connector[OpcuaSource]):
         if now - self._looked < self.spec.timeout:
             return
         self._looked = now
+        await self._asking().turn()
         level = await service_level(self._connected())
         if category(level) < category(self._level):
             raise Unreachable(
@@ -126,7 +133,7 @@ class OpcuaConnector(Connector[OpcuaSource]):
 
         client = self._connected()
         with named_errors(self.name, self._endpoint):
-            async for node in children(client, parent, self._paths):
+            async for node in children(client, self._asking(), parent, self._paths):
                 yield node
 
     @property
@@ -138,7 +145,7 @@ class OpcuaConnector(Connector[OpcuaSource]):
         from isthmus.field.connectors.opcua.history import History
         from isthmus.field.connectors.opcua.session import named_errors
 
-        session, arrivals = self._connected().uaclient.session, self._opened().arrivals
+        session, arrivals = self._asking(), self._opened().arrivals
         with named_errors(self.name, self._endpoint):
             return await History(session, arrivals, self.clock).read(start, end)
 
@@ -146,6 +153,11 @@ class OpcuaConnector(Connector[OpcuaSource]):
         if self._subscription is None:
             raise RuntimeError(f"source `{self.name}` is read before it is open")
         return self._subscription
+
+    def _asking(self) -> "Asking":
+        if self._session is None:
+            raise RuntimeError(f"source `{self.name}` is asked before it is open")
+        return self._session
 
     def _connected(self) -> "Client":
         if self._client is None:

@@ -6,7 +6,6 @@ from typing import Final
 
 import pyarrow as pa
 from asyncua import ua
-from asyncua.client.ua_session import UaSession
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
@@ -14,6 +13,7 @@ from asyncua.ua.status_codes import StatusCodes
 from isthmus.base.clock import SECOND, Clock, Micros, to_datetime, to_micros
 from isthmus.field.connector import Unsupported
 from isthmus.field.connectors.opcua.arrivals import Arrivals, NodeItem
+from isthmus.field.connectors.opcua.asking import Asking
 from isthmus.field.connectors.opcua.values import Converted, device_time
 from isthmus.field.samples import Samples
 from isthmus.flow.parcel import SAMPLES_SCHEMA
@@ -34,7 +34,7 @@ _NOTHING: Final = frozenset({
 class History:
     """Asks for the history of all nodes that are monitored."""
 
-    session: UaSession
+    session: Asking
     arrivals: Arrivals
     clock: Clock
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from asyncua import ua
-from asyncua.client.ua_session import UaSession
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
@@ -27,6 +26,7 @@ from isthmus.field.connectors.opcua.arrivals import (
     NodeItem,
     Reader,
 )
+from isthmus.field.connectors.opcua.asking import Asking
 from isthmus.field.connectors.opcua.events import EventItem
 from isthmus.field.connectors.opcua.granted import Granted
 from isthmus.field.connectors.opcua.spec import OpcuaSource
@@ -46,7 +46,7 @@ T = TypeVar("T")
 class Monitoring:
     """The items of one subscription."""
 
-    session: UaSession
+    session: Asking
     spec: OpcuaSource
     arrivals: Arrivals
     clock: Clock

@@ -1,7 +1,7 @@
 """What a person writes about an OPC UA source; no driver here."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
@@ -18,6 +18,8 @@ Endpoint = Annotated[
 
 class OpcuaSource(SourceSpec):
     """The nodes of one OPC UA server."""
+
+    counts_requests: ClassVar[bool] = True
 
     kind: Literal["opcua"] = "opcua"
     endpoint: Endpoint

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
 from asyncua import ua
-from asyncua.client.ua_session import UaSession
 from asyncua.common.utils import Buffer, NotEnoughData
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
@@ -18,6 +17,7 @@ from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.ua_binary import unpack_uatype, unpack_uatype_array
 from asyncua.ua.uaerrors import UaStatusCodeError
 
+from isthmus.field.connectors.opcua.asking import Asking
 from isthmus.field.connectors.opcua.values import NoValueError
 
 Form = Literal["plain", "optional", "union"]
@@ -117,7 +117,7 @@ class UnknownTypeError(Exception):
 class Structures:
     """What one session knows of the structures of its server."""
 
-    def __init__(self, session: UaSession) -> None:
+    def __init__(self, session: Asking) -> None:
         self._session = session
         self._known: dict[ua.NodeId, Layout | None] = {}
         """By the node id of the binary encoding; None: the server does not say."""
@@ -224,7 +224,7 @@ class _UnreadableError(Exception):
     """The server does not define the structure, or in a way we do not know."""
 
 
-async def _strings(session: UaSession, node: ua.NodeId) -> dict[int, str]:
+async def _strings(session: Asking, node: ua.NodeId) -> dict[int, str]:
     """From the property `EnumStrings` or `EnumValues` of a type, or of a variable itself."""
     properties = await _targets(session, node, ObjectIds.HasProperty, backwards=False)
     if not properties:
@@ -254,7 +254,7 @@ def _text(text: Any) -> str:
 
 
 async def _targets(
-    session: UaSession, node: ua.NodeId, kind: int, *, backwards: bool
+    session: Asking, node: ua.NodeId, kind: int, *, backwards: bool
 ) -> list[ua.NodeId]:
     direction = ua.BrowseDirection.Inverse if backwards else ua.BrowseDirection.Forward
     description = ua.BrowseDescription(

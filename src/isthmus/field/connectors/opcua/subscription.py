@@ -23,6 +23,7 @@ from isthmus.field.connector import Missed
 from isthmus.field.connectors.opcua import publications
 from isthmus.field.connectors.opcua.address import EventTag, NodeTag
 from isthmus.field.connectors.opcua.arrivals import Arrivals
+from isthmus.field.connectors.opcua.asking import Asking
 from isthmus.field.connectors.opcua.granted import Revised
 from isthmus.field.connectors.opcua.monitoring import Monitoring
 from isthmus.field.connectors.opcua.publications import Publication
@@ -41,14 +42,22 @@ _GO_ON: Final = frozenset({StatusCodes.BadTimeout, StatusCodes.BadTooManyPublish
 class Subscription:
     """Fills `samples` until it is `lost`."""
 
-    def __init__(self, client: Client, spec: OpcuaSource, samples: Samples, clock: Clock) -> None:
+    def __init__(
+        self,
+        client: Client,
+        session: Asking,
+        spec: OpcuaSource,
+        samples: Samples,
+        clock: Clock,
+    ) -> None:
         self.lost = ""
         """Why nothing more will come; empty while all is well."""
         self.failure: Exception | None = None
         """A bug of ours that a publication brought to light."""
-        self.arrivals = Arrivals(samples, Structures(client.uaclient.session))
-        self.monitoring = Monitoring(client.uaclient.session, spec, self.arrivals, clock)
+        self.arrivals = Arrivals(samples, Structures(session))
+        self.monitoring = Monitoring(session, spec, self.arrivals, clock)
         self._client = client
+        self._session = session
         self._spec = spec
         self._samples = samples
         self._clock = clock
@@ -125,6 +134,7 @@ class Subscription:
             MaxNotificationsPerPublish=0,
             PublishingEnabled=True,
         )
+        await self._session.turn()
         answer = await self._send(request, self._spec.timeout)
         response = struct_from_binary(ua.CreateSubscriptionResponse, answer)
         response.ResponseHeader.ServiceResult.check()

@@ -235,6 +235,7 @@ class SqlConnector(Connector[SqlSource]):
 
     async def _ask(self, work: Callable[[], T]) -> T:
         seconds = max(2.0, self.spec.timeout) + _GRACE
+        await self.allowance.turn()
         try:
             return await self._worker.call(work, seconds, self._database.interrupt)
         except TimeoutError as error:

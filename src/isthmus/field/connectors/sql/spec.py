@@ -1,6 +1,6 @@
 """What a person declares of a database that machines write."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -11,6 +11,8 @@ from isthmus.model.spec.words import Seconds, host_and_port
 
 class SqlSource(TableSource):
     """A table, view or query of a database, read by what is new in it."""
+
+    counts_requests: ClassVar[bool] = True
 
     kind: Literal["sql"] = "sql"
     url: SecretStr
