@@ -172,6 +172,14 @@ def test_another_counter_width_interrupts_the_machines_source():
     )
 
 
+def test_the_summary_counts_what_is_shown_and_a_new_source_is_not_interrupted():
+    site = FILES["sites/hamburg.yaml"].replace("im", "pr")
+    shown = plan_text(changes(plant_of(), plant_of({**FILES, "sites/hamburg.yaml": site})), "text")
+    *lines, _, summary = shown.splitlines()
+    assert [line[0] for line in lines] == ["−", "−", "+", "+"]
+    assert summary == "2 to add, 0 to alter, 2 to remove; interrupts im07"
+
+
 def test_plan_in_german_says_the_same_with_the_same_names():
     found = changes(plant_of(), plant_of(changed("bits: 16", "bits: 32")))
     assert plan_text(found, "text", "de") == (

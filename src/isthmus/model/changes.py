@@ -3,7 +3,7 @@
 `changes(m, m) == ()` and `apply(a, changes(a, b)) == b` for all plants `resolve` can make.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar
@@ -87,6 +87,12 @@ def changes(before: Plant, after: Plant) -> tuple[Change, ...]:
 def affected_sources(found: Iterable[Change]) -> set[str]:
     """Sources that must be opened anew, added or closed; all others go on reading."""
     return {source for change in found for source in change.sources}
+
+
+def interrupted_sources(found: Collection[Change]) -> set[str]:
+    """Sources that are read now, and are opened anew or closed."""
+    new = {each.name for each in found if each.kind == "source" and each.action == "add"}
+    return affected_sources(found) - new
 
 
 def _changes(before: Plant, after: Plant) -> Iterator[Change]:

@@ -1,12 +1,13 @@
 """Changes as a person or a program reads them, in English or German; secrets stay hidden."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
 from isthmus.base.german import Language
-from isthmus.model.changes import SIGNS, Change, Kind, affected_sources
+from isthmus.model.changes import SIGNS, Change, Kind, interrupted_sources
 from isthmus.model.differences import NOTHING
 from isthmus.model.report import Format
 
@@ -51,9 +52,9 @@ def _word(key: str, language: Language, **values: object) -> str:
 
 
 def _summary(found: Sequence[Change], language: Language) -> str:
-    count = {action: sum(each.action == action for each in found) for action in SIGNS}
-    said = _word("counts", language, **count)
-    sources = sorted(affected_sources(found))
+    told = Counter(each.action for each in _told(found))
+    said = _word("counts", language, **{action: told[action] for action in SIGNS})
+    sources = sorted(interrupted_sources(found))
     if not sources:
         return f"{said}; {_word('interrupts_none', language)}"
     return f"{said}; {_word('interrupts', language, sources=_names(sources, 10, language))}"

@@ -13,7 +13,7 @@ from isthmus.base.problem import ProblemsError
 from isthmus.field.browse import NodeIndex
 from isthmus.field.suggest import Proposal
 from isthmus.field.suggest.behaviour import Value
-from isthmus.model.changes import Change, affected_sources, changes
+from isthmus.model.changes import Change, changes, interrupted_sources
 from isthmus.model.load import SECRETS
 from isthmus.model.plant import Plant, Source
 from isthmus.model.write.edits import AddSource, Edited, EditError
@@ -242,7 +242,7 @@ class Workbench:
             diff=diff,
             digest=_digest(diff),
             changes=planned,
-            interrupts=tuple(sorted(affected_sources(planned))),
+            interrupts=tuple(sorted(interrupted_sources(planned))),
             need_codes=tuple(
                 one.key for one in chosen if needs_codes(asked.plant, asked.wanted, one)
             ),
