@@ -8,6 +8,7 @@ quarantined + unmapped + thinned`, and the `_samples` of all rows add up to `sha
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,7 +26,7 @@ from isthmus.field.rows import Making, rows_of, unknown_rows
 from isthmus.field.rules import Pulse, StateChange, changes
 from isthmus.field.thinning import thinned
 from isthmus.field.watchdog import stood_still, watched
-from isthmus.flow.parcel import Count, Quarantined, Rows, Shaped
+from isthmus.flow.parcel import COUNTS_SCHEMA, Counts, Quarantined, Rows, Shaped
 
 __all__ = ["Mapping", "StateError", "resume", "shape", "unknown_rows"]
 
@@ -60,7 +61,7 @@ def shape(samples: pa.Table, mapping: Mapping, state: bytes | None, *, now: Micr
     return Shaped(
         rows=_joined(rows),
         quarantined=[entry for part in parts for entry in part.quarantined],
-        counts=[count for part in parts for count in part.counts],
+        counts=Counts.joined(part.counts for part in parts),
         state=encode(carried),
     )
 
@@ -89,7 +90,7 @@ def resume(
     )
 
 
-def numbered(samples: pa.Table, mapping: Mapping) -> tuple[list[str], pa.RecordBatch]:
+def numbered(samples: pa.Table, mapping: Mapping) -> tuple[Column, pa.RecordBatch]:
     """The samples with `tag` as a number into the returned names, and its place in the mapping."""
     tags = single(samples["tag"]).dictionary_encode()
     position = pc.index_in(tags.dictionary, value_set=mapping.tags)
@@ -103,7 +104,7 @@ def numbered(samples: pa.Table, mapping: Mapping) -> tuple[list[str], pa.RecordB
         "text": single(samples["text"]),
         "quality": single(samples["quality"]),
     }
-    return tags.dictionary.to_pylist(), pa.record_batch(columns)
+    return tags.dictionary, pa.record_batch(columns)
 
 
 def by_hour(batch: pa.RecordBatch) -> Iterator[tuple[Micros, pa.RecordBatch]]:
@@ -123,7 +124,8 @@ class _Hour:
     """One hour of a parcel, and what is the same for all of it."""
 
     hour: Micros
-    tags: list[str]
+    tags: Column
+    """Of the whole parcel; samples have a number into it."""
     mapping: Mapping
     told: int
     """Samples from this number on were told by nobody, but follow from others."""
@@ -211,7 +213,7 @@ def _quarantined(
     if not broken.num_rows:
         return []
     raw = samples.take(pc.index_in(broken["sample"], value_set=samples["sample"]))
-    names = [of.tags[tag] for tag in raw["tag"].to_pylist()]
+    names = of.tags.take(raw["tag"]).to_pylist()
     values = (raw[name].to_pylist() for name in ("time", "received", "number", "text"))
     told = map(Raw, names, *values)
     fields, whys = broken["field"].to_pylist(), broken["why"].to_pylist()
@@ -249,56 +251,48 @@ class _Fates:
     out_of_order: Sequence[int] = ()
 
 
-def _counts(of: _Hour, samples: pa.RecordBatch, fates: _Fates) -> list[Count]:
+def _counts(of: _Hour, samples: pa.RecordBatch, fates: _Fates) -> Counts:
+    """Of each tag that came in this hour."""
     mapping = of.mapping
     if mapping.adds:
         samples = samples.filter(pc.less(samples["sample"], of.told))
     late = pc.greater(pc.subtract(samples["received"], samples["time"]), LATE)
     if fates.out_of_order:
         late = pc.or_(late, _among(fates.out_of_order, samples))
-    tag = samples["tag"]
-    received = _tally(tag, None)
-    uncertain = _tally(tag, equals(samples["grade"], 1))
-    bad = _tally(tag, equals(samples["grade"], BAD_GRADE))
-    nowhere = _tally(tag, samples["position"].is_null())
-    inputs = set(mapping.inputs.to_pylist()) if nowhere and len(mapping.inputs) else set()
-    quarantined = _tally(tag, _among(fates.lost, samples)) if fates.lost else {}
-    thin = _tally(tag, _among(fates.thin, samples)) if fates.thin else {}
-    delayed = _tally(tag, late)
-    found = []
-    for number, count in received.items():
-        name = of.tags[number]
-        elsewhere = nowhere.get(number, 0)
-        unmapped, dropped = (0, elsewhere) if name in inputs else (elsewhere, 0)
-        dropped += thin.get(number, 0)
-        refused = quarantined.get(number, 0)
-        found.append(
-            Count(
-                source=mapping.source,
-                tag=name,
-                hour=of.hour,
-                received=count,
-                good=count - uncertain.get(number, 0) - bad.get(number, 0),
-                uncertain=uncertain.get(number, 0),
-                bad=bad.get(number, 0),
-                unmapped=unmapped,
-                quarantined=refused,
-                late=delayed.get(number, 0),
-                shaped=count - unmapped - refused - dropped,
-                thinned=dropped,
-            )
-        )
-    return found
+    tally = partial(_tally, samples["tag"], len(of.tags))
+    received = tally(None)
+    uncertain, bad = tally(equals(samples["grade"], 1)), tally(equals(samples["grade"], BAD_GRADE))
+    nowhere = tally(samples["position"].is_null())
+    unmapped = pc.if_else(pc.is_in(of.tags, value_set=mapping.inputs), 0, nowhere)
+    quarantined = tally(_among(fates.lost, samples))
+    thinned = pc.add(pc.subtract(nowhere, unmapped), tally(_among(fates.thin, samples)))
+    columns = {
+        "source": pa.repeat(pa.scalar(mapping.source), len(of.tags)),
+        "tag": of.tags,
+        "hour": pa.repeat(pa.scalar(of.hour, pa.int64()), len(of.tags)),
+        "received": received,
+        "good": pc.subtract(pc.subtract(received, uncertain), bad),
+        "uncertain": uncertain,
+        "bad": bad,
+        "unmapped": unmapped,
+        "quarantined": quarantined,
+        "late": tally(late),
+        "shaped": pc.subtract(received, pc.add(pc.add(unmapped, quarantined), thinned)),
+        "thinned": thinned,
+    }
+    table = pa.table(columns, schema=COUNTS_SCHEMA)
+    return Counts(table.filter(pc.greater(received, 0)))
 
 
-def _tally(tags: Column, chosen: Column | None) -> dict[int, int]:
-    """How many of the chosen samples each tag has; most parcels have none of most kinds."""
+def _tally(tags: Column, size: int, chosen: Column | None) -> Column:
+    """How many of the chosen samples each of `size` tags has; most parcels have none of most."""
     if chosen is not None:
         if not pc.any(chosen).as_py():
-            return {}
+            return pa.repeat(pa.scalar(0, pa.int64()), size)
         tags = tags.filter(chosen)
     counts = pc.value_counts(tags)
-    return dict(zip(*(column.to_pylist() for column in counts.flatten()), strict=True))
+    told = pc.scatter(counts.field("counts"), counts.field("values"), max_index=size - 1)
+    return told.fill_null(0)
 
 
 def _among(chosen: Sequence[int], samples: pa.RecordBatch) -> Column:

@@ -5,7 +5,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,13 +13,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from isthmus.base.clock import MINUTE, SECOND, Micros
+from isthmus.flow import tally
 from isthmus.flow.contract import Full, Gap, OvertakenError, Release, Stream
 from isthmus.flow.disk import free_bytes, make_folder, replace_text
 from isthmus.flow.failpoint import reach
 from isthmus.flow.log_file import BusyError, OnlyWriter, mint_epoch, open_file
-from isthmus.flow.log_reader import LogReader, damaged, signed
+from isthmus.flow.log_reader import LogReader, damaged
 from isthmus.flow.log_start import check_integrity
-from isthmus.flow.parcel import Count, Quarantined, Rows, Shaped, checksum, encode
+from isthmus.flow.parcel import (
+    Counts,
+    DamagedError,
+    Quarantined,
+    Rows,
+    Shaped,
+    checksum,
+    encode,
+    signed,
+)
 from isthmus.model.spec.site import Keep
 
 _FORGET: Final = 8
@@ -29,15 +39,6 @@ _KEEP_QUARANTINED: Final = 1_000_000
 _STREAMS: Final[tuple[Stream, ...]] = ("raw", "rows")
 _Parcel = tuple[str, bytes]
 """Name and payload."""
-_COUNT_SQL: Final = """
-INSERT INTO count VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (hour, source, tag) DO UPDATE SET
-    received = received + excluded.received, good = good + excluded.good,
-    uncertain = uncertain + excluded.uncertain, bad = bad + excluded.bad,
-    unmapped = unmapped + excluded.unmapped, quarantined = quarantined + excluded.quarantined,
-    late = late + excluded.late, shaped = shaped + excluded.shaped,
-    thinned = thinned + excluded.thinned
-"""
 _ALIVE_SQL: Final = """
 INSERT INTO alive VALUES (?, ?) ON CONFLICT (source) DO UPDATE SET at = max(at, excluded.at)
 """
@@ -110,7 +111,7 @@ class SqliteLog(LogReader):
             seq = self._insert(db, "raw", raw, now)
             self._insert(db, "rows", rows, now)
             _insert_quarantined(db, shaped.quarantined)
-            _add_counts(db, shaped.counts)
+            tally.add(db, Counts.of(shaped.counts))
             if shaped.state is not None:
                 db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (source, shaped.state))
             _keep_position(db, source, position)
@@ -165,7 +166,7 @@ class SqliteLog(LogReader):
             reach("release.middle")
             self._insert(db, "rows", parcels, now)
             _insert_quarantined(db, release.quarantined)
-            _add_counts(db, release.counts)
+            tally.add(db, Counts.of(release.counts))
 
     # Gaps -----------------------------------------------------------------------------------
 
@@ -331,6 +332,9 @@ class SqliteLog(LogReader):
         replace_text(self._watermark, json.dumps(mark) + "\n")
 
     def close(self) -> None:
+        # An earlier version of Isthmus may open it next, which knows nothing of what waits.
+        with suppress(Full, DamagedError, sqlite3.Error), self._transaction() as db:
+            tally.settle(db)
         super().close()
         with self._lock:
             self._db.close()
@@ -427,18 +431,5 @@ def _insert_quarantined(db: sqlite3.Connection, quarantined: Sequence[Quarantine
                 one.received_time, one.value[:1000], one.code, one.reason, one.counted,
             )
             for one in quarantined
-        ],
-    )  # fmt: skip
-
-
-def _add_counts(db: sqlite3.Connection, counts: Sequence[Count]) -> None:
-    db.executemany(
-        _COUNT_SQL,
-        [
-            (
-                one.hour, one.source, one.tag, one.received, one.good, one.uncertain, one.bad,
-                one.unmapped, one.quarantined, one.late, one.shaped, one.thinned,
-            )
-            for one in counts
         ],
     )  # fmt: skip

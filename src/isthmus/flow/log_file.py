@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from isthmus.base.clock import Micros
+from isthmus.flow import tally
 from isthmus.flow.log_reader import FORMAT, columns, damaged, read_site
 
 _POSITION: Final = """
@@ -50,7 +51,8 @@ def open_file(file: Path, site: str, now: Micros) -> sqlite3.Connection:
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'alive'").fetchone():
             _create(db, site, now)
         db.execute(_POSITION)  # logs of earlier versions have none
-        if "thinned" not in columns(db, "count"):  # nor this
+        db.execute(tally.TABLE)  # nor this
+        if "thinned" not in columns(db, "count"):
             db.execute("ALTER TABLE count ADD COLUMN thinned INTEGER NOT NULL DEFAULT 0")
         for name in {"counted", "replayed"} - columns(db, "quarantine"):
             db.execute(f"ALTER TABLE quarantine ADD COLUMN {name} INTEGER")

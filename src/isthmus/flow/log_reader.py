@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Final, Literal, Self
 
 from isthmus.base.clock import Micros
+from isthmus.flow import tally
 from isthmus.flow.contract import Failure, Gap, Stream
 from isthmus.flow.parcel import Count, DamagedError, Parcel, Quarantined
 
@@ -19,9 +21,8 @@ _QUARANTINED: Final = (
 )
 
 
-def signed(checksum: int) -> int:
-    """SQLite's integers are signed: the same 64 bits."""
-    return checksum - 2**64 if checksum >= 2**63 else checksum
+CountRow = tuple[str, str, int, *tuple[int, ...]]
+"""The fields of a `Count`."""
 
 
 @dataclass(frozen=True)
@@ -139,16 +140,17 @@ class LogView:
     def counts(self, start: Micros, end: Micros) -> list[Count]:
         return [Count(*row) for row in self.count_rows(start, end)]
 
-    def count_rows(
-        self, start: Micros, end: Micros
-    ) -> list[tuple[str, str, int, *tuple[int, ...]]]:
+    def count_rows(self, start: Micros, end: Micros) -> list[CountRow]:
         """As `counts`, as plain tuples: a month of tags is half a million of them."""
         thinned = "thinned" if "thinned" in columns(self._db, "count") else "0"
-        return self._db.execute(
+        added = self._db.execute(
             f"SELECT source, tag, hour, {_COUNTS}, {thinned} FROM count"
             " WHERE hour >= ? AND hour < ? ORDER BY hour, source, tag",
             (start, end),
         ).fetchall()
+        return _with_waiting(
+            added, [row for row in tally.waiting(self._db) if start <= row[0] < end]
+        )
 
     def quarantined(self, start: Micros, end: Micros, limit: int = 1000) -> list[Quarantined]:
         """Received in [start, end) and still in quarantine, the newest first."""
@@ -199,6 +201,20 @@ class LogView:
             "SELECT raw, source, samples, recorded, failure FROM failure ORDER BY raw"
         )
         return [Failure(*row) for row in found]
+
+
+def _with_waiting(added: list[CountRow], waiting: list[tally.Row]) -> list[CountRow]:
+    """The sums of both; only the hours of what waits, usually the last one, are looked at."""
+    if not waiting:
+        return added
+    first = bisect_left(added, min(hour for hour, *_ in waiting), key=lambda row: row[2])
+    sums = {(hour, source, tag): counted for source, tag, hour, *counted in added[first:]}
+    for hour, source, tag, *more in waiting:
+        before = sums.get((hour, source, tag), [0] * len(more))
+        sums[hour, source, tag] = [a + b for a, b in zip(before, more, strict=True)]
+    return added[:first] + [
+        (source, tag, hour, *counted) for (hour, source, tag), counted in sorted(sums.items())
+    ]
 
 
 def _epoch_of(epochs: list[Epoch], stream: Stream, seq: int) -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from isthmus.flow.contract import Stream
-from isthmus.flow.log_reader import damaged, signed
-from isthmus.flow.parcel import checksum
+from isthmus.flow.log_reader import damaged
+from isthmus.flow.parcel import checksum, signed
 
 _TAIL: Final = 256
 """Parcels per stream whose payload is read again; the writer checks each one it moves anyway."""

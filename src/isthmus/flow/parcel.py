@@ -1,7 +1,8 @@
 """The columnar things that travel: samples from a source, rows for a table."""
 
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, field
+from typing import Final, overload
 
 import pyarrow as pa
 import xxhash
@@ -102,6 +103,56 @@ class Count:
     """Samples that the model says need not be kept: dead-bands, rates, inputs of rules."""
 
 
+COUNTED: Final = (
+    "received", "good", "uncertain", "bad", "unmapped", "quarantined", "late", "shaped", "thinned",
+)  # fmt: skip
+COUNTS_SCHEMA: Final = pa.schema(
+    [
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("tag", pa.string(), nullable=False),
+        pa.field("hour", pa.int64(), nullable=False),
+        *(pa.field(name, pa.int64(), nullable=False) for name in COUNTED),
+    ]
+)
+"""Many of `Count`, in its order."""
+
+
+@dataclass(frozen=True)
+class Counts(Sequence[Count]):
+    """Counts in columns (COUNTS_SCHEMA); a `Count` is made when somebody looks at it."""
+
+    table: pa.Table
+
+    @classmethod
+    def of(cls, counts: Iterable[Count]) -> "Counts":
+        if isinstance(counts, Counts):
+            return counts
+        columns = list(zip(*map(astuple, counts), strict=True)) or [()] * len(COUNTS_SCHEMA)
+        arrays = [
+            pa.array(column, kind)
+            for column, kind in zip(columns, COUNTS_SCHEMA.types, strict=True)
+        ]
+        return cls(pa.Table.from_arrays(arrays, schema=COUNTS_SCHEMA))
+
+    @classmethod
+    def joined(cls, parts: Iterable[Sequence[Count]]) -> "Counts":
+        tables = [cls.of(part).table for part in parts]
+        return cls(pa.concat_tables(tables) if tables else COUNTS_SCHEMA.empty_table())
+
+    @overload
+    def __getitem__(self, at: int) -> Count: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Count]: ...
+    def __getitem__(self, at: int | slice) -> Count | list[Count]:
+        numbers = range(len(self))[at]
+        if isinstance(numbers, int):
+            return Count(*(column[numbers].as_py() for column in self.table.columns))
+        return [self[number] for number in numbers]
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+
 @dataclass(frozen=True)
 class Parcel:
     """One entry of a log: its identity, its payload, its checksum."""
@@ -137,23 +188,32 @@ class Shaped:
 
     rows: list[Rows] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
-    counts: list[Count] = field(default_factory=list)
+    counts: Sequence[Count] = ()
     state: bytes | None = None
     """The carried state of this source's mapping (last counter values, pulses), opaque."""
 
 
+# A parcel is too small for several threads: to wake them costs more than it does.
+_WRITE: Final = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+_READ: Final = pa.ipc.IpcReadOptions(use_threads=False)
+
+
 def encode(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
-    options = pa.ipc.IpcWriteOptions(compression="lz4")
-    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
+    with pa.ipc.new_stream(sink, table.schema, options=_WRITE) as writer:
         writer.write_table(table)
     payload: bytes = sink.getvalue().to_pybytes()
     return payload
 
 
 def decode(payload: bytes) -> pa.Table:
-    return pa.ipc.open_stream(payload).read_all()
+    return pa.ipc.open_stream(payload, options=_READ).read_all()
 
 
 def checksum(payload: bytes) -> int:
     return xxhash.xxh64_intdigest(payload)
+
+
+def signed(checksum: int) -> int:
+    """SQLite's integers are signed: the same 64 bits."""
+    return checksum - 2**64 if checksum >= 2**63 else checksum
