@@ -22,6 +22,22 @@ def agent(*devices: str) -> list[Node]:
     ]
 
 
+def gateway(*machines: str) -> list[Node]:
+    """One folder with the variables of all machines, and one of the gateway."""
+    tags = [f"Maschine.{name}.{what}" for name in machines for what in ("Meldung", "Auftragsmenge")]
+    return [Node(f"ns=2;s={tag}", tag, f"/Alle/{tag}", "String") for tag in [*tags, "Meldung"]]
+
+
+def test_in_a_folder_that_machines_share_the_others_are_left_out() -> None:
+    nodes = gateway("IM04", "IM05", "IM06")
+    plant = load_plant(ACME)
+    asked = wanted(ACME, plant, "line-2-gateway", machine="im-05", blocks=["alarm"], nodes=nodes)
+    (text,) = (found for found in propose(asked, nodes) if found.field == "message")
+    assert [one.tag for one in text.proposals] == [
+        "ns=2;s=Maschine.IM05.Meldung", "ns=2;s=Meldung",
+    ]  # fmt: skip
+
+
 def test_a_folder_that_is_written_otherwise_than_the_parameter_is_the_machine_s() -> None:
     nodes = agent("MC1", "MC2")
     asked = wanted(ACME, load_plant(ACME), "machining-agent", machine="mc-2", nodes=nodes)

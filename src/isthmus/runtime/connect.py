@@ -1,5 +1,6 @@
 """From an address space to a mapping: propose, preview, accept. For the command and the pages."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,8 @@ class Wanted:
     params: Mapping[str, str] = field(default_factory=dict)
     under: str = ""
     """Path of the machine's folder where the source has several."""
+    others: frozenset[str] = frozenset()
+    """Parameters of the source's other machines: a name that says one is theirs."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +72,20 @@ def wanted(
             + did_you_mean_or_list(source, plant.sources, "sources")
         )
     found = _machine(plant, declared, machine)
-    params = params_of(model_files(folder)[0], plant, found)
+    texts = model_files(folder)[0]
+    params, *beside = (
+        params_of(texts, plant, one)
+        for one in (found, *(plant.machines[path] for path in declared.machines))
+    )
     names = list(blocks) or list(plant.machine_types[found.type].blocks)
     for name in names:
         if name not in plant.blocks:
             hint = did_you_mean_or_list(name, plant.blocks, "blocks")
             raise EditError(f"no block `{name}`; {hint}")
     place = under or _folder_of(nodes, params)
-    return Wanted(declared, found, tuple(plant.blocks[name] for name in names), params, place)
+    asked = tuple(plant.blocks[name] for name in names)
+    others = {value for one in beside for value in one.values()} - set(params.values())
+    return Wanted(declared, found, asked, params, place, frozenset(others))
 
 
 def _machine(plant: Plant, source: Source, name: str) -> Machine:
@@ -103,7 +112,17 @@ def propose(
     mapped = {f"{one.block}.{one.field}" for one in asked.machine.maps}
     taken = {one.tag for one in asked.machine.maps if one.tag}
     blocks = [open_ for one in asked.blocks if (open_ := _without(one, mapped)) is not None]
+    nodes = _without_those_of(asked.others, nodes)
     return suggest(nodes, blocks, samples=samples, under=asked.under, taken=taken)
+
+
+def _without_those_of(others: frozenset[str], nodes: Sequence[Node]) -> Sequence[Node]:
+    """Behind a gateway machines often share a folder, and only the names tell them apart."""
+    names = [re.escape(one) for one in others if re.search(r"[^\W\d_]", one)]
+    if not names:
+        return nodes
+    theirs = re.compile(rf"(?<![^\W_])(?:{'|'.join(names)})(?![^\W_])", re.IGNORECASE)
+    return [node for node in nodes if not theirs.search(f"{node.path}\n{node.tag}")]
 
 
 def _without(block: Block, mapped: set[str]) -> Block | None:
