@@ -229,7 +229,10 @@ async def test_a_node_that_comes_back_is_good_after_it_was_stale(edge: Sparkplug
     assert [sample.tag for sample in again] == [DOOR]
 
 
-async def test_the_will_of_an_earlier_connection_is_not_believed(edge: SparkplugEdge) -> None:
+async def test_the_will_of_an_earlier_connection_is_not_believed_but_named(
+    edge: SparkplugEdge,
+) -> None:
+    """Nobody may ask whether the node lives: uncertain, until it says something by itself."""
     await started(edge)
     old = edge.death()
     async with opened(connector(edge, host_id=HOST)) as host:
@@ -238,10 +241,38 @@ async def test_the_will_of_an_earlier_connection_is_not_believed(edge: Sparkplug
         await quality_comes(host, BAD_NOT_CONNECTED, 3)
         await started(edge)
         await births(host)
+        host.missed()
         edge.publish("NDEATH", old)
+        doubted = await quality_comes(host, UNCERTAIN, 3)
+        [named] = host.missed()
         edge.set("press-4", "State", "HALT")
-        samples = await read_until(host, lambda seen: any(s.value == "HALT" for s in seen))
-    assert {sample.quality for sample in samples} == {GOOD}
+        back = {s.tag: s for s in await births(host)}
+        assert host.missed() == []
+    assert {(s.tag, s.value) for s in doubted} == {(STATE, "RUN"), (TEMP, 23.5), (DOOR, 0)}
+    assert "`bdSeq` 0 instead of 1" in named.detail
+    assert {tag: (s.value, s.quality) for tag, s in back.items()} == {
+        STATE: ("HALT", GOOD),
+        TEMP: (23.5, GOOD),
+        DOOR: (0, GOOD),
+    }
+    assert all(back[one.tag].device_time > one.device_time for one in doubted)
+
+
+async def test_a_doubtful_node_that_is_born_again_is_good_from_then_on(
+    edge: SparkplugEdge,
+) -> None:
+    await started(edge)
+    wrong = messages().Payload(timestamp=now_ms())
+    wrong.metrics.add(name="bdSeq", datatype=4, long_value=77)
+    async with opened(connector(edge, host_id=HOST)) as host:
+        await births(host)
+        edge.publish("NDEATH", wrong.SerializeToString())
+        doubted = await quality_comes(host, UNCERTAIN, 3)
+        edge.birth()
+        back = await births(host)
+    assert {sample.quality for sample in back} == {GOOD}
+    since = {one.tag: one.device_time for one in doubted}
+    assert all(sample.device_time > since[sample.tag] for sample in back)
 
 
 async def test_devices_that_are_not_born_again_are_stale(edge: SparkplugEdge) -> None:

@@ -17,9 +17,11 @@ from isthmus.field.connectors.sparkplug.payload import decode
 from isthmus.field.connectors.sparkplug.proto import messages
 from isthmus.field.connectors.sparkplug.rebirths import FIRST_PAUSE, LONGEST_PAUSE, Rebirths
 from isthmus.field.connectors.sparkplug.session import (
+    Alive,
     Born,
     Data,
     Dead,
+    Doubtful,
     Lost,
     Message,
     Session,
@@ -326,11 +328,40 @@ def test_a_node_that_does_not_answer_is_stale_since_its_death_whatever_its_numbe
     assert [type(event) for event in following] == [Data]
 
 
-def test_a_death_of_another_number_says_nothing_where_the_node_may_not_be_asked() -> None:
+def test_a_death_of_another_number_is_a_doubt_once_where_the_node_may_not_be_asked() -> None:
     session = Session(2.0, 3.0)
     list(session.take(message("NBIRTH", 0, bd_seq=2), 0.0))
-    assert list(session.take(message("NDEATH", 0, bd_seq=1), 1.0)) == []
+    doubt, lost = session.take(message("NDEATH", 0, at=50, bd_seq=1), 1.0)
+    assert doubt == Doubtful(50)
+    assert isinstance(lost, Lost)
+    assert "`bdSeq` 1 instead of 2" in lost.why
+    assert session.online
     assert session.due is None
+    assert list(session.take(message("NDEATH", 0, at=60, bd_seq=1), 2.0)) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "proves"), [("NDATA", True), ("DDATA", True), ("DBIRTH", True), ("DDEATH", False)]
+)
+def test_a_doubtful_node_lives_when_it_speaks_and_not_when_a_device_dies(
+    kind: Kind,
+    proves: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    session = Session(2.0, 3.0)
+    list(session.take(message("NBIRTH", 0, bd_seq=2), 0.0))
+    list(session.take(message("DBIRTH", 1, "press"), 0.0))
+    list(session.take(message("NDEATH", 0, bd_seq=1), 1.0))
+    spoken = message(kind, 2, "" if kind == "NDATA" else "press")
+    assert (list(session.take(spoken, 2.0))[-1] == Alive(spoken)) is proves
+    again = list(session.take(message("NDATA", 3), 3.0))
+    assert [type(event) for event in again] == [Data] if proves else [Data, Alive]
+
+
+def test_a_doubtful_node_that_dies_of_its_own_number_is_dead() -> None:
+    session = Session(2.0, 3.0)
+    list(session.take(message("NBIRTH", 0, bd_seq=2), 0.0))
+    list(session.take(message("NDEATH", 0, bd_seq=1), 1.0))
+    assert list(session.take(message("NDEATH", 0, at=70, bd_seq=2), 2.0)) == [Dead(None, 70, 70)]
 
 
 # Asking for births ------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import pytest
 from isthmus.base.clock import SystemClock
 from isthmus.field.connector import AnyConnector
 from isthmus.field.connectors.sparkplug import SparkplugConnector, SparkplugSource
-from isthmus.flow.parcel import BAD_NOT_CONNECTED, GOOD
+from isthmus.flow.parcel import BAD_NOT_CONNECTED, GOOD, UNCERTAIN
 from isthmus.testing.connector_suite import Sample, Value, opened, read_until
 from isthmus.testing.mosquitto import Mosquitto, needs_mosquitto
 from isthmus.testing.peer import Peer, python_peer
@@ -168,6 +168,27 @@ async def test_its_death_makes_its_metrics_stale_although_it_is_numbered_wrongly
         samples = await stale(host, TEMP, UP)
     assert {sample.quality for sample in samples} == {BAD_NOT_CONNECTED}
     assert sorted(sample.tag for sample in samples) == [TEMP, UP]
+
+
+@pytest.mark.parametrize("death", ["stop", "die"])
+async def test_without_permission_to_ask_its_death_leaves_nothing_that_is_good(
+    hall: Hall, death: str
+) -> None:
+    """It is not believed, as the specification wants it; but what it told is uncertain."""
+    async with opened(hall.host(TEMP, UP, rebirth=False)) as host:
+        await hall.tell(birth=NODE, device=PRESS)
+        await read_until(host, lambda seen: len(good(seen)) == 2)
+        await hall.tell(**{death: True})
+        last: dict[str, int] = {}
+
+        def nothing_is_good(seen: list[Sample]) -> bool:
+            last.update({sample.tag: sample.quality for sample in seen})
+            return GOOD not in last.values() and len(last) == 2
+
+        await read_until(host, nothing_is_good)
+        missed = " ".join(one.detail for one in host.missed())
+    assert last == {TEMP: BAD_NOT_CONNECTED, UP: UNCERTAIN}
+    assert "its death came with another number" in missed
 
 
 async def test_a_host_that_comes_later_is_told_what_holds_now(hall: Hall) -> None:

@@ -12,7 +12,7 @@ from isthmus.field.connectors.sparkplug.values import NAMES, Plain
 class Reader:
     """One tag, and what was last said of it."""
 
-    __slots__ = ("address", "last", "stale", "stamp", "tag", "time")
+    __slots__ = ("address", "doubted", "last", "stale", "stamp", "tag", "time")
 
     def __init__(self, tag: str, address: Address) -> None:
         self.tag = tag
@@ -24,6 +24,8 @@ class Reader:
         self.last: tuple[Plain, int] | None = None
         self.stale: Micros | None = None
         """Since when it is, by its sample."""
+        self.doubted: Micros | None = None
+        """Since when nobody knows whether `last` still holds."""
 
 
 @dataclass

@@ -6,9 +6,11 @@ from typing import assert_never
 from isthmus.field.connector import Missed
 from isthmus.field.connectors.sparkplug.metrics import Metrics
 from isthmus.field.connectors.sparkplug.session import (
+    Alive,
     Born,
     Data,
     Dead,
+    Doubtful,
     Event,
     Lost,
     Message,
@@ -70,6 +72,10 @@ class Edge:
                     self._take_data(event)
                 case Dead():
                     self.metrics.dead(event.device, event.at, event.received)
+                case Doubtful():
+                    self.metrics.doubt(event.at)
+                case Alive():
+                    self.metrics.alive(event.message)
                 case Lost():
                     self._miss(event)
                 case Unborn():

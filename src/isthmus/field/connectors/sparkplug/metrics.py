@@ -69,7 +69,7 @@ class Metrics:
     def _unknown(self, reader: Reader, received: Micros) -> None:
         """The birth does not have it; said once."""
         if reader.last != (None, BAD_NODE_UNKNOWN):
-            reader.time, reader.stamp, reader.stale = received, 0, None
+            reader.time, reader.stamp, reader.stale, reader.doubted = received, 0, None, None
             reader.last = (None, BAD_NODE_UNKNOWN)
             self._samples.add(reader.tag, received, received, None, None, BAD_NODE_UNKNOWN)
 
@@ -90,9 +90,27 @@ class Metrics:
         for reader in self._all_readers(device):
             if reader.stale is None:
                 # Where the node's clock is ahead, its last value must not hide that it is gone.
-                reader.stale = max(at, reader.time + 1)
+                reader.stale, reader.doubted = max(at, reader.time + 1), None
                 reader.last = None
                 self._samples.add(reader.tag, reader.stale, received, None, None, BAD_NOT_CONNECTED)
+
+    def doubt(self, at: Micros) -> None:
+        """Every value that is known is uncertain from then on."""
+        for reader in self._all_readers(None):
+            if reader.last is None or reader.last[1] & BAD or reader.doubted is not None:
+                continue
+            found, quality = reader.last
+            reader.doubted = max(at, reader.time + 1)
+            add_value(self._samples, reader.tag, found, reader.doubted, at, max(quality, UNCERTAIN))
+
+    def alive(self, message: Message) -> None:
+        """The node spoke: what it did not tell anew holds as it was told before."""
+        published = time_of(message.payload.timestamp) or message.received
+        for reader in self._all_readers(None):
+            if reader.doubted is not None and reader.last is not None:
+                found, quality = reader.last
+                reader.time, reader.doubted = max(published, reader.doubted + 1), None
+                add_value(self._samples, reader.tag, found, reader.time, message.received, quality)
 
     def _all_readers(self, device: str | None) -> Iterator[Reader]:
         chosen = self._readers.values() if device is None else [self._readers.get(device, {})]
@@ -149,16 +167,17 @@ class Metrics:
             add_value(self._samples, reader.tag, flat, said.time, said.received, quality)
             return
         time = said.time
-        if reader.stale is not None and time <= reader.stale:
+        since = reader.stale if reader.stale is not None else reader.doubted
+        if since is not None and time <= since:
             # A birth says what is true when it is published, whenever that became true.
-            time = max(said.published, reader.stale + 1)
+            time = max(said.published, since + 1)
         elif time == reader.stamp:
             if reader.last == (flat, quality):
                 return  # a birth repeats what is known
             time = reader.time + 1  # again within the same millisecond
         if time > reader.time:
             reader.time, reader.stamp, reader.last = time, said.time, (flat, quality)
-        reader.stale = None
+        reader.stale = reader.doubted = None
         add_value(self._samples, reader.tag, flat, time, said.received, quality)
 
 

@@ -51,6 +51,20 @@ class Dead:
 
 
 @dataclass(frozen=True)
+class Doubtful:
+    """Whether the node lives, nobody knows: its values are uncertain from then on."""
+
+    at: Micros
+
+
+@dataclass(frozen=True)
+class Alive:
+    """It speaks: what was doubtful is certain again."""
+
+    message: Message
+
+
+@dataclass(frozen=True)
 class Lost:
     """Values that we never read."""
 
@@ -64,7 +78,9 @@ class Unborn:
     """Only a rebirth can tell what the node means."""
 
 
-Event = Born | Data | Dead | Lost | Unborn
+Event = Born | Data | Dead | Doubtful | Alive | Lost | Unborn
+_SPEAKS: Final = frozenset({"NDATA", "DBIRTH", "DDATA"})
+"""A death of a device is none: it may be the will of a node that died."""
 
 
 class Session:
@@ -92,6 +108,8 @@ class Session:
         """When a node that was asked whether it lives has had its time to answer."""
         self._doubted: Micros = 0
         """Since when that is not known."""
+        self._unproven = False
+        """The same of a node that may not be asked: until it speaks by itself."""
         self._in_order: Micros = 0
         """When the last message in order was received."""
         self._deaf: dict[str, Micros] = {}
@@ -110,6 +128,12 @@ class Session:
 
     def take(self, message: Message, now: float) -> Iterator[Event]:
         """What follows from a message."""
+        yield from self._take(message, now)
+        if self._unproven and message.topic.kind in _SPEAKS:
+            self._unproven = False
+            yield Alive(message)
+
+    def _take(self, message: Message, now: float) -> Iterator[Event]:
         match message.topic.kind:
             case "NCMD" | "DCMD":
                 return  # what another host says to the node
@@ -151,7 +175,7 @@ class Session:
         self._awaited |= self._devices
         self._devices.clear()
         self._births_end = now + self._birth_timeout if self._awaited else None
-        self._doubt_ends = None
+        self._doubt_ends, self._unproven = None, False
         self.online, self._certain = True, True
         self._bd_seq = bd_seq
         self._next = (message.payload.seq + 1) % _NUMBERS
@@ -161,20 +185,28 @@ class Session:
     def _node_death(self, message: Message, now: float) -> Iterator[Event]:
         bd_seq = _bd_seq(message.payload)
         if self.online and None not in {bd_seq, self._bd_seq} and bd_seq != self._bd_seq:
-            yield from self._doubt(message.received, now)
+            yield from self._doubt(message.received, now, f"{bd_seq} instead of {self._bd_seq}")
             return
         yield from self._drain_all()
         self.online = False
         self._devices.clear()
         self._awaited.clear()
-        self._births_end = self._doubt_ends = None
+        self._births_end, self._doubt_ends, self._unproven = None, None, False
         yield Dead(None, message.received, message.received)
 
-    def _doubt(self, at: Micros, now: float) -> Iterator[Event]:
-        """The will of an earlier connection, or of a node that counts wrongly: it is asked."""
+    def _doubt(self, at: Micros, now: float, number: str) -> Iterator[Event]:
+        """The will of an earlier connection, or of a node that counts wrongly: it is asked.
+
+        Where it may not be asked, the death is not believed, but its values are not either.
+        """
         if self._may_ask and not self.in_doubt:
             self._doubt_ends, self._doubted = now + self._birth_timeout, at
             yield Unborn()
+        elif not self._may_ask and not self._unproven:
+            self._unproven = True
+            yield Doubtful(at)
+            why = f"its death came with another number (`bdSeq` {number}): its values are uncertain"
+            yield Lost(at, at + 1, f"{why} until it speaks; `rebirth: true` lets us ask it")
 
     def _unheard(self, device: str, message: Message) -> Iterator[Event]:
         """Without a birth nobody knows what it says; named at once, and when the birth comes."""
