@@ -239,6 +239,37 @@ def test_a_source_without_an_address_space_is_mapped_from_a_list(tmp_path: Path)
     ]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["probe", "im07"], ["browse", "im07"], ["suggest", "im07"], ["sql", "select 1"], ["kpi"],
+        ["machines", "clone", "a/b/c/d", "a/b/c/e"], ["quarantine", "list"],
+        ["plc", "job", "--target", "aas", "--out", "here"],
+    ],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_where_there_is_no_model_every_command_says_where_it_looked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+):
+    monkeypatch.setenv("ISTHMUS_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    result = run(*command)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"error: no model: `{tmp_path}` has no YAML file, and no platform has run on "
+        f"`{tmp_path / 'data'}`. Name the model's folder, or set ISTHMUS_DATA to the data folder "
+        "of the platform.\n"
+    )
+
+
+def test_a_wrong_setting_is_said_in_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ISTHMUS_PORT", "80x")
+    result = run("probe", "im07", str(folder))
+    assert (result.exit_code, result.stderr) == (
+        2, "error: ISTHMUS_PORT is `80x`: write a port from 1 to 65535\n",
+    )  # fmt: skip
+
+
 # Many ----------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import isthmus
+from isthmus.runtime.settings import SettingsError
 
 COMMANDS: Final = {
     "check": "Find every mistake of a model, with file, line and hint.",
@@ -41,6 +42,14 @@ class _Commands(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         return TyperCommand(cmd_name, help=COMMANDS[cmd_name])
+
+    def invoke(self, ctx: Any) -> Any:
+        """A wrong setting is told by every command alike."""
+        try:
+            return super().invoke(ctx)
+        except SettingsError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name, command, rest = super().resolve_command(ctx, args)

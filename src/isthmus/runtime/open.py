@@ -12,7 +12,7 @@ from isthmus.flow.log import SqliteLog
 from isthmus.model.load import load
 from isthmus.model.plant import Kinds, Need, Plant, Site
 from isthmus.provision.systems import SYSTEM_KINDS
-from isthmus.runtime.settings import Settings
+from isthmus.runtime.settings import NoModelError, Settings
 
 
 def kinds() -> Kinds:
@@ -79,11 +79,22 @@ def running_folder(settings: Settings) -> Path:
 
 
 def model_folder(asked: Path | None) -> Path:
-    """The folder a person named, else the model that runs on this data folder, else here."""
+    """The folder a person named, else the model that runs on this data folder, else here.
+
+    NoModelError if there is nothing here.
+    """
     settings = Settings.of()
-    if asked is not None or not running_model(settings).exists():
-        return asked or Path()
-    return running_folder(settings)
+    if asked is not None:
+        return asked
+    if running_model(settings).exists():
+        return running_folder(settings)
+    if not any(Path().rglob("*.y*ml")):
+        raise NoModelError(
+            f"no model: `{Path.cwd()}` has no YAML file, and no platform has run on "
+            f"`{settings.data}`. Name the model's folder, or set ISTHMUS_DATA to the data folder "
+            "of the platform."
+        )
+    return Path()
 
 
 def plant_now() -> Micros:

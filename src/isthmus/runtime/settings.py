@@ -12,6 +12,10 @@ class SettingsError(ValueError):
     """An environment variable is wrong; the text says which, why and what it may be."""
 
 
+class NoModelError(SettingsError):
+    """No model is where it is looked for; the text says where, and how to name it."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """`ISTHMUS_DATA`, `ISTHMUS_PORT`, `ISTHMUS_HOST`, `ISTHMUS_LOG`."""
