@@ -4,13 +4,16 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
 from tests.model.fakes import ENV, KINDS
 
 import isthmus
 from isthmus.base.german import TABLES, german, said
 from isthmus.base.problem import Problem
+from isthmus.field.registry import SOURCE_KINDS
 from isthmus.model.catalogue import CATALOGUE
 from isthmus.model.findings import EXPECTED_TYPES
 from isthmus.model.load import read
@@ -30,7 +33,8 @@ ENGLISH = re.compile(
 
 def english_in(text: str) -> list[str]:
     """What is left of English outside of names, codes and values."""
-    return ENGLISH.findall(re.sub(r"`[^`]*`|\(`?[\w ]+`?\)$", "", text))
+    found = ENGLISH.findall(re.sub(r"`[^`]*`|\(`?[\w ]+`?\)$", "", text))
+    return [word for word in found if not word.isupper()]  # SQL
 
 
 # What the code says -------------------------------------------------------------------------------
@@ -45,7 +49,7 @@ MODEL = sorted(
 )
 FRAGMENTS = {
     " and x1 more", "must be ", "has too ", "isthmus library x1", "machine_type: x1",
-    r"[A-Za-z_][A-Za-z0-9_]*\Z", *(words for _, words in _LIMITS.values()),
+    *(words for _, words in _LIMITS.values()),
 }  # fmt: skip
 """Parts of sentences, that are read with the rest of them below; and what is no sentence."""
 
@@ -57,7 +61,7 @@ def sentences(file: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp) and id(node) not in inside:
             text = _text(node)
-            if "(?" not in text and _words(text) > 1:
+            if not re.search(r"\(\?|\[A-Z|\\[bsZ]", text) and _words(text) > 1:
                 yield text
 
 
@@ -93,6 +97,122 @@ def _text(node: ast.AST) -> str:
 def test_what_a_module_of_the_model_says_has_german(file: Path) -> None:
     left = {one: german(one) for one in sentences(file) if one not in FRAGMENTS}
     assert {english: other for english, other in left.items() if english_in(other)} == {}
+
+
+DECLARED = sorted(
+    SOURCE / "field" / file
+    for pattern in (
+        "connectors/*/spec.py", "connectors/*/address.py", "connectors/mtconnect/asset_tags.py",
+        "connectors/sql/query.py", "connectors/sparkplug/topics.py", "mtconnect/values.py",
+        "mqtt/tls.py", "json_path.py", "json_samples.py", "tables/[ast]*.py",
+    )
+    for file in (SOURCE / "field").glob(pattern)
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("file", DECLARED, ids=lambda file: f"{file.parent.name}-{file.stem}")
+def test_what_is_said_of_keys_and_addresses_has_german(file: Path) -> None:
+    left = {one: german(one) for one in sentences(file) if one not in FRAGMENTS}
+    assert {english: other for english, other in left.items() if english_in(other)} == {}
+
+
+SAID = sorted({
+    *(
+        SOURCE / "runtime" / f"{name}.py"
+        for name in (
+            "background", "browse", "changing", "connect", "devices", "drafts", "filled",
+            "impaired", "probe", "server_ways", "source_events", "sources", "workbench",
+        )
+    ),
+    *(
+        file
+        for file in (SOURCE / "field" / "connectors").rglob("*.py")
+        # What their parsers say of a broken message goes to the log, or to quarantine as it came;
+        # what a webhook answers its sender is for a program.
+        if file.name not in {"wire.py", "frames.py", "messages.py", "values.py", "structures.py"}
+        and file.name not in {"times.py", "layout.py", "receiver.py", "reception.py"}
+    ),
+})  # fmt: skip
+NO_SENTENCE = {
+    # For the log, for a file beside the data, or a mistake of ours.
+    "a fault while %s", "listening to `x1`", "source `%s`: posts refused since it was opened: %s",
+    ("Correct what is declared of this source and move the file back: only the rows that could "
+    "not be taken are read again."),
+    "x1, x1: x1 rows could not be taken, x1 were.", "Nothing of x1 was taken: x1x1.",
+    # What drivers say, to be recognised.
+    "no such table", "no such column", "file is not a database", "does not exist",
+    "no pg_hba.conf", "unable to open database", "operator does not exist", "is encrypted",
+    # Put together from parts: see the test of whole sentences.
+    "ahead of", "connection is", "connections are", "the trust list",
+    "`x1` of x1 starts anew at a lower numberx1",
+    ("`{key}` would stand in the model for all to read: write ${{NAME}} and set the environment "
+    "variable NAME for the platform"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", SAID, ids=lambda file: f"{file.parent.name}-{file.stem}")
+def test_what_is_said_of_a_source_has_german(file: Path) -> None:
+    found = {one for one in sentences(file) if not re.search(r"before (it is )?open", one)}
+    left = {one: german(one) for one in found - NO_SENTENCE if "x1 x1 in usex1" not in one}
+    assert {english: other for english, other in left.items() if english_in(other)} == {}
+
+
+WHOLE = """
+source `im07`: no answer from 10.1.4.7:502 within 3 s ([Errno 111] Connect call failed ('h', 1)). \
+Is it on and on this network? `isthmus probe im07` tries now.
+source `im07`: no answer from opc.tcp://10.1.4.7:4840 (time is up). \
+Is it on and on this network? `isthmus probe im07` tries now.
+source `im07`: the certificate of opc.tcp://h:4840 is not trusted: CN=im07 (3A F1). \
+Does the machine show the same fingerprint? Then type `isthmus certs trust im07`; \
+`isthmus probe im07` tries again
+source `im07`: the certificate of opc.tcp://h:4840 expired on 2026-01-31 (CN=im07). \
+Its administrator must renew it; then `isthmus certs trust im07`. \
+Is the clock of this computer right? `isthmus probe im07` tries again
+source `im07`: opc.tcp://h:4840 does not offer `sign` Basic256Sha256, only nothing we know. \
+Write what it offers, or have it switched on there
+source `plc`: the budget of 10.1.4.7:502 allows 1, and its connection is in use by intake. \
+What comes is on the page of its machine. To look around, wait until another look ends, \
+allow one more (`budget: {connections: 2}`), or set `enabled: false` meanwhile
+the device's clock is 75 s ahead of ours: its values are written at its time. \
+Set it right, or write `clock: corrected` (or `ours`) for this source.
+the gap of 12 s is filled: 40 values from its history; \
+the server keeps only 1 values of 3 of 9 nodes between two publications, not 10: \
+more changes than that are lost. A shorter `interval` helps
+source `db`: `id` of cycles starts anew at a lower number; the last row that was read is of 05:00Z
+`password` would stand in the model for all to read: \
+write ${NAME} and set the environment variable NAME for the platform
+"""
+
+
+@pytest.mark.parametrize("english", WHOLE.strip().splitlines(), ids=lambda text: text[:40])
+def test_whole_messages_as_they_reach_a_person(english: str) -> None:
+    other = german(english)
+    assert english_in(other) == []
+    assert re.findall(r"`[^`]*`", other) == re.findall(r"`[^`]*`", english)
+
+
+def test_every_key_of_a_source_is_explained_in_german() -> None:
+    docs = {doc for kind in SOURCE_KINDS.values() for doc in explained(kind, set())}
+    assert len(docs) > 130
+    assert {doc for doc in docs if english_in(german(doc))} == set()
+
+
+def explained(spec: type[BaseModel], seen: set[type]) -> Iterator[str]:
+    """What the form says of the keys of a spec, and of those inside them."""
+    seen.add(spec)
+    for field in spec.model_fields.values():
+        if field.description:
+            yield " ".join(field.description.split())
+        for inner in _specs(field.annotation):
+            if inner not in seen:
+                yield from explained(inner, seen)
+
+
+def _specs(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _specs(part)
 
 
 def test_the_scan_sees_what_is_said() -> None:

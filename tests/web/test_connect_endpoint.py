@@ -324,6 +324,28 @@ async def test_a_trial_is_begun_followed_and_says_what_came_of_each_tag(site: Si
     ]
 
 
+async def test_on_a_german_page_and_to_who_asks_for_it_trouble_is_german(site: Site) -> None:
+    async with site.client(language="de") as http:
+        await drafted(http, 1)
+        page = await outcome(http, "im08")
+        await http.post(PLACE, data={"do": "ask", "sel": "im08"})
+        page += unescape(text_of((await http.get(f"{PLACE}?sel=im08")).text))
+        asked = {"language": "de"}
+        said = (await http.get(f"{API}/im08/trial", params=asked)).json()["trouble"]
+        said += (await http.post(f"{API}/im08/ways", params=asked)).json()["trouble"]
+        await http.post(f"{API}/im08/crawl", params=asked, json={})
+
+        async def crawl() -> dict[str, Any]:
+            return dict((await http.get(f"{API}/im08/nodes", params=asked)).json()["crawl"])
+
+        said += (await until(crawl, lambda one: one["trouble"] != ""))["detail"]
+    for text in (page, said):
+        assert "keine Antwort" in text
+        assert "Ist es eingeschaltet und in diesem Netz?" in text
+        assert "no answer" not in text
+        assert "network" not in text
+
+
 async def test_a_trial_that_runs_is_not_begun_anew(site: Site) -> None:
     async with site.client() as http:
         await http.post(f"{API}/im07/trial", json={"seconds": 2})

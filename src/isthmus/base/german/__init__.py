@@ -4,8 +4,8 @@ A sentence is made in English, where it is needed, with its values in it. What i
 who reads German goes through `said`, which finds the sentence in a table and puts the values into
 the German one. Words of devices, of libraries and of the model itself stay as they are.
 
-In the tables `<name>` is a value, `<name#>` one word; on the German side `<name!>` is a sentence or
-word that is translated in its turn, `<name*>` a list of such. `tests/docs/test_german.py` holds
+In the tables `<name>` is a value, `<name#>` one word, `<name!>` several sentences; on the German
+side `<name!>` is a sentence or word that is translated in its turn, `<name*>` a list of such. `tests/docs/test_german.py` holds
 that no sentence is forgotten.
 """
 
@@ -16,18 +16,27 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Final, Literal
 
-from isthmus.base.german import model
+from isthmus.base.german import connect, keys, links, model, tags
 
 Language = Literal["en", "de"]
 
-TABLES: Final = (model.SENTENCES,)
+TABLES: Final = (
+    model.SENTENCES,
+    tags.SENTENCES,
+    links.SENTENCES,
+    connect.SENTENCES,
+    keys.SENTENCES,
+)
 
 _GAP: Final = re.compile(r"<(\w+)([#!*]?)>")
+_INSIDE: Final = MappingProxyType({"": r"(?:(?![.?] ).)+?", "#": r"[^\s,]+", "!": r"[\s\S]+?"})
+"""What a value may be: no more than a part of one sentence, one word, anything."""
 _JOINTS: Final = re.compile(r"(, or | or | and |, )")
 _JOINTS_IN_GERMAN: Final = MappingProxyType(
     {", or ": ", oder ", " or ": " oder ", " and ": " und ", ", ": ", "}
 )
-_SEAMS: Final = (r"(\n)", r"(; )", r"((?<=[.?]) )")
+_STOP: Final = "."
+_SEAMS: Final = (r"(\n)", r"((?<=[.?]) )", r"(; )")
 """Between sentences that stand together: the widest first."""
 
 
@@ -49,11 +58,10 @@ def german(text: str) -> str:
 
 
 def _known(text: str) -> Iterator[str]:
-    stop = "." if text.endswith(".") else ""
-    for sentence, end in ((text, ""), (text.removesuffix("."), stop)):
-        for pattern, other in _sentences():
-            if found := pattern.fullmatch(sentence):
-                yield _filled(other, found) + end
+    sentence = text.removesuffix(_STOP)
+    for pattern, other in _sentences():
+        if found := pattern.fullmatch(sentence):
+            yield _filled(other, found) + text[len(sentence) :]
 
 
 def _filled(other: str, found: re.Match[str]) -> str:
@@ -84,7 +92,10 @@ def _sentences() -> tuple[tuple[re.Pattern[str], str], ...]:
     """All of them; the one with the most words of its own is tried first."""
     pairs = chain.from_iterable(table.items() for table in TABLES)
     ordered = sorted(pairs, key=lambda pair: -len(_GAP.sub("", pair[0])))
-    return tuple((_pattern(english), other) for english, other in ordered)
+    return tuple(
+        (_pattern(english.removesuffix(_STOP)), other.removesuffix(_STOP))
+        for english, other in ordered
+    )
 
 
 def _pattern(english: str) -> re.Pattern[str]:
@@ -95,7 +106,7 @@ def _pattern(english: str) -> re.Pattern[str]:
         before, end = english[: gap.start()], gap.end()
         name, form = gap.groups()
         ticked = before.endswith("`") and english[end:].startswith("`")
-        inside = r"[^`]*" if ticked else r"[^\s,]+" if form == "#" else r".+?"
+        inside = "[^`]*" if ticked else _INSIDE[form]
         made += f"(?P={name})" if name in names else f"(?P<{name}>{inside})"
         names.add(name)
     return re.compile(made + re.escape(english[end:]))

@@ -49,6 +49,7 @@ def _source(
 
 
 Source = Annotated[str, Depends(_source)]
+Speech = Annotated[Language, Query(description="Of what is said in sentences.")]
 
 
 class CrawlOut(BaseModel):
@@ -234,11 +235,12 @@ async def get_nodes(  # noqa: PLR0917 - the parameters of a request
     under: Annotated[str, Query(max_length=1000, description="Only below this path.")] = "",
     offset: Annotated[int, Query(ge=0)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    language: Speech = "en",
 ) -> NodesOut:
     """What is in the address space of a source, as far as it was looked at."""
     bench = platform.workbench
     index = await run_in_threadpool(bench.nodes, source)
-    state = _crawl(bench.crawling(source))
+    state = _crawl(bench.crawling(source), language)
     if index is None:
         return NodesOut(crawl=state, total=0, nodes=[])
     found = await run_in_threadpool(index.search, search, limit=limit, offset=offset, under=under)
@@ -246,10 +248,12 @@ async def get_nodes(  # noqa: PLR0917 - the parameters of a request
 
 
 @router.post("/{source}/crawl", status_code=202, dependencies=[JsonOnly])
-async def post_crawl(platform: Running, source: Source, body: CrawlIn) -> CrawlOut:
+async def post_crawl(
+    platform: Running, source: Source, body: CrawlIn, language: Speech = "en"
+) -> CrawlOut:
     """Begin to look around in the background; what was found once is kept."""
     platform.workbench.crawl(source, again=body.again)
-    return _crawl(platform.workbench.crawling(source))
+    return _crawl(platform.workbench.crawling(source), language)
 
 
 @router.get("/{source}/live")
@@ -257,9 +261,10 @@ async def get_live(
     platform: Running,
     source: Source,
     tag: Annotated[list[str], Query(min_length=1, max_length=MOST_LISTENED)],
+    language: Speech = "en",
 ) -> LiveTagsOut:
     """Values of some tags in the last minute. Listening goes on for ten seconds after each call."""
-    return _live(platform.workbench.listen(source, tag))
+    return _live(platform.workbench.listen(source, tag), language)
 
 
 @router.post("/proposals", dependencies=[JsonOnly])
@@ -311,7 +316,7 @@ def _asked(body: DraftIn) -> tuple[Target, list[Choice]]:
     return TargetIn(**plain).target(), [one.choice() for one in body.choices]
 
 
-def _crawl(state: Crawling) -> CrawlOut:
+def _crawl(state: Crawling, language: Language) -> CrawlOut:
     known = state.progress
     return CrawlOut(
         running=state.running,
@@ -322,7 +327,7 @@ def _crawl(state: Crawling) -> CrawlOut:
         complete=known.complete if known else False,
         at=iso(state.at) if state.at is not None else None,
         trouble=state.trouble,
-        detail=state.detail,
+        detail=said(state.detail, language),
     )
 
 
@@ -333,9 +338,10 @@ def _node(one: Node) -> NodeOut:
     )  # fmt: skip
 
 
-def _live(heard: Heard) -> LiveTagsOut:
+def _live(heard: Heard, language: Language) -> LiveTagsOut:
     tags = [_tag(one, heard.now) for one in heard.tags]
-    return LiveTagsOut(open=heard.open, trouble=heard.trouble, tags=tags)
+    trouble = said(heard.trouble, language)
+    return LiveTagsOut(open=heard.open, trouble=trouble, tags=tags)
 
 
 def _tag(one: TagHeard, now: int) -> LiveOut:

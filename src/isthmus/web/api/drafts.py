@@ -8,13 +8,14 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from starlette.concurrency import run_in_threadpool
 
+from isthmus.base.german import Language, said
 from isthmus.model.masking import HIDDEN, is_secret_key, is_variable, masked
 from isthmus.model.suggest import did_you_mean_or_list
 from isthmus.web.api.asked import JsonOnly, Running
-from isthmus.web.api.connect import WORDS, Source, refused
+from isthmus.web.api.connect import WORDS, Source, Speech, refused
 from isthmus.web.api.errors import NOT_FOUND, ApiError
 from isthmus.web.gate import Requires
-from isthmus.web.workbench import RefusedChangeError, TagTried, Trial, Ways, Workbench
+from isthmus.web.workbench import Certificate, RefusedChangeError, TagTried, Trial, Ways, Workbench
 
 router = APIRouter(
     prefix="/connect", tags=["connect"], responses=NOT_FOUND,
@@ -160,36 +161,40 @@ async def post_certificate(platform: Running) -> OursOut:
 
 
 @router.post("/{source}/ways")
-async def post_ways(platform: Running, source: Source) -> WaysOut:
+async def post_ways(platform: Running, source: Source, language: Speech = "en") -> WaysOut:
     """Ask an OPC UA server which security it offers, and for its certificate."""
     try:
         await platform.workbench.ask_ways(source)
     except RefusedChangeError as error:
         raise refused(error) from None
-    return _ways(platform.workbench, source)
+    return _ways(platform.workbench, source, language)
 
 
 @router.post("/{source}/trust", dependencies=[JsonOnly])
-async def post_trust(platform: Running, source: Source, body: TrustIn) -> WaysOut:
+async def post_trust(
+    platform: Running, source: Source, body: TrustIn, language: Speech = "en"
+) -> WaysOut:
     """Trust the server's certificate, if it is still the one with this fingerprint."""
     try:
         await platform.workbench.trust(source, body.fingerprint)
     except RefusedChangeError as error:
         raise refused(error) from None
-    return _ways(platform.workbench, source)
+    return _ways(platform.workbench, source, language)
 
 
 @router.post("/{source}/trial", status_code=202, dependencies=[JsonOnly])
-async def post_trial(platform: Running, source: Source, body: TrialIn) -> TrialOut:
+async def post_trial(
+    platform: Running, source: Source, body: TrialIn, language: Speech = "en"
+) -> TrialOut:
     """Begin to try a source in the background; one that runs already goes on as it is."""
     platform.workbench.begin_trial(source, body.seconds)
-    return _trial(platform.workbench, source)
+    return _trial(platform.workbench, source, language)
 
 
 @router.get("/{source}/trial")
-async def get_trial(platform: Running, source: Source) -> TrialOut:
+async def get_trial(platform: Running, source: Source, language: Speech = "en") -> TrialOut:
     """How far the trial of a source is, or how the last one ended."""
-    return _trial(platform.workbench, source)
+    return _trial(platform.workbench, source, language)
 
 
 def _draft(bench: Workbench, name: str) -> DraftSourceOut:
@@ -217,50 +222,54 @@ def _value(key: str, value: Any, read: object) -> Any:
             return value
 
 
-def _ways(bench: Workbench, name: str) -> WaysOut:
+def _ways(bench: Workbench, name: str, language: Language) -> WaysOut:
     ways, spec = bench.ways(name) or Ways(), getattr(bench.source(name), "spec", None)
     return WaysOut(
         offers=[_way(security, policy, spec) for security, policy in ways.offers],
-        certificate=CertificateOut(**asdict(ways.certificate)) if ways.certificate else None,
+        certificate=_certificate(ways.certificate, language) if ways.certificate else None,
         ours=ways.ours,
-        trouble=ways.trouble,
+        trouble=said(ways.trouble, language),
     )
+
+
+def _certificate(one: Certificate, language: Language) -> CertificateOut:
+    return CertificateOut(**asdict(one) | {"worry": said(one.worry, language)})
 
 
 def _way(security: str, policy: str, spec: object) -> WayOut:
     open_to_all = security == "none"
-    said = (getattr(spec, "security", ""), "" if open_to_all else getattr(spec, "policy", ""))
+    used = (getattr(spec, "security", ""), "" if open_to_all else getattr(spec, "policy", ""))
     way = (security, "" if open_to_all else policy)
-    return WayOut(security=way[0], policy=way[1], used=way == said)
+    return WayOut(security=way[0], policy=way[1], used=way == used)
 
 
-def _trial(bench: Workbench, name: str) -> TrialOut:
+def _trial(bench: Workbench, name: str, language: Language) -> TrialOut:
     found = bench.trial(name)
     if found is None:
         hint = f"`POST /api/v1/connect/{name}/trial` begins one"
         raise ApiError(404, "no_trial", f"`{name}` was not tried yet", hint)
-    return _told(found)
+    return _told(found, language)
 
 
-def _told(trial: Trial) -> TrialOut:
+def _told(trial: Trial, language: Language) -> TrialOut:
     return TrialOut(
         running=trial.running,
         seconds=trial.seconds,
         elapsed=round(trial.elapsed, 1),
         asked=trial.asked,
-        tags=[_tag(one) for one in trial.tags],
-        trouble=trial.trouble,
-        attention=list(trial.attention),
+        tags=[_tag(one, language) for one in trial.tags],
+        trouble=said(trial.trouble, language),
+        attention=[said(one, language) for one in trial.attention],
         details=dict(trial.details),
     )
 
 
-def _tag(one: TagTried) -> TagTriedOut:
+def _tag(one: TagTried, language: Language) -> TagTriedOut:
     return TagTriedOut(
         tag=one.tag,
         value=one.value,
         quality=WORDS[one.quality >> 30],
         code=f"0x{one.quality:08X}",
         per_second=one.per_second,
-        problem=one.problem,
+        problem=said(one.problem, language),
     )

@@ -125,7 +125,7 @@ class SourceBrowser extends HTMLElement {
     if (this.parts.has(part)) return;
     this.parts.set(part, null);
     const asked = this.asked;
-    const state = new URLSearchParams({ search: this.input?.value.trim() ?? "", under: this.under ?? "", offset: String(part * PART), limit: String(PART) });
+    const state = new URLSearchParams({ search: this.input?.value.trim() ?? "", under: this.under ?? "", offset: String(part * PART), limit: String(PART), language: this.data?.language ?? "en" });
     const found = await this.get(`nodes?${state}`);
     if (asked !== this.asked || !this.isConnected) return;
     if (!found) { this.parts.delete(part); return; }
@@ -162,7 +162,7 @@ class SourceBrowser extends HTMLElement {
   /** @param {boolean} again */
   async crawl(again) {
     this.started = true;
-    const crawl = await this.post("crawl", { again });
+    const crawl = await this.post(`crawl?language=${this.data?.language ?? "en"}`, { again });
     if (crawl) this.crawled(crawl);
     if (again) void this.search();
   }
@@ -381,7 +381,7 @@ class SourceBrowser extends HTMLElement {
   async hear() {
     if (!this.chosen.size || this.hearing) return;
     this.hearing = true;
-    const tags = new URLSearchParams([...this.chosen.keys()].map((tag) => ["tag", tag]));
+    const tags = new URLSearchParams([...this.chosen.keys()].map((tag) => ["tag", tag]).concat([["language", this.data?.language ?? "en"]]));
     const found = await this.get(`live?${tags}`);
     this.hearing = false;
     if (!found || !this.trouble) return;
