@@ -1,16 +1,22 @@
 """Structures, enumerations, events and alarms of a PackML machine that node-opcua plays."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from asyncua.ua.status_codes import StatusCodes
+from tests.field.plc.reading import plant_with
 
 from isthmus.base.clock import SystemClock
+from isthmus.field.connector import AnyConnector
 from isthmus.field.connectors.opcua import OpcuaConnector, OpcuaSource, monitoring
-from isthmus.flow.parcel import GOOD
-from isthmus.testing.connector_suite import Sample, opened, read_until
+from isthmus.field.shape import Mapping, shape
+from isthmus.flow.parcel import GOOD, SAMPLES_SCHEMA
+from isthmus.model.plant import Plant
+from isthmus.testing.connector_suite import PATIENCE, Sample, opened, read_until
 from isthmus.testing.opcua_wire import write_requests
 from isthmus.testing.peer import Peer, node_peer
 from isthmus.testing.tcp_proxy import LOOPBACK, TcpProxy
@@ -214,3 +220,51 @@ async def test_a_node_that_goes_and_comes_back_is_read_again(
     assert (there.tag, there.value) == (tag, 3.5)
     assert (gone.tag, gone.value, gone.quality >> 30) == (tag, None, 2)
     assert (back.tag, back.value) == (tag, 4.5)
+
+
+# From the wire to rows ---------------------------------------------------------------------------
+
+ALARMS = """
+machine_type: press
+kind: opcua
+blocks: [alarm]
+map:
+  alarm.source: {tag: "event(nsu=urn:peer:machine;s=IM07).SourceName"}
+  alarm.name: {tag: "event(nsu=urn:peer:machine;s=IM07).ConditionName"}
+  alarm.severity: {tag: "event(nsu=urn:peer:machine;s=IM07).Severity"}
+  alarm.active: {tag: "event(nsu=urn:peer:machine;s=IM07).ActiveState/Id"}
+  alarm.acknowledged: {tag: "event(nsu=urn:peer:machine;s=IM07).AckedState/Id"}
+  alarm.message: {tag: "event(nsu=urn:peer:machine;s=IM07).Message"}
+"""
+
+
+async def alarm_row(reading: AnyConnector, plant: Plant, *, active: bool) -> dict[str, Any]:
+    """The next row of the block `alarm` that says so."""
+    mapping, samples = Mapping.of(plant.sources["plc"], plant), SAMPLES_SCHEMA.empty_table()
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            if (table := await reading.read()) is not None:
+                samples = pa.concat_tables([samples, table])
+            shaped = shape(samples, mapping, None, now=SystemClock().now())
+            rows = [row for part in shaped.rows for row in part.table.to_pylist()]
+            if found := [row for row in rows if row["active"] is active]:
+                return found[0]
+
+
+async def test_an_alarm_that_begins_and_ends_is_two_whole_rows_of_the_ready_block(
+    peer: Peer,
+) -> None:
+    keys = {"endpoint": f"opc.tcp://{LOOPBACK}:{peer.port}", "interval": "50 ms"}
+    plant = plant_with(ALARMS, {"kind": "opcua"} | keys)
+    peer.tell(set="Temperature", value=20)
+    async with opened(connector(peer.port, *plant.sources["plc"].tags)) as reading:
+        peer.tell(set="Temperature", value=95)
+        begun = await alarm_row(reading, plant, active=True)
+        peer.tell(set="Temperature", value=20)
+        ended = await alarm_row(reading, plant, active=False)
+    assert begun["time"] < ended["time"]
+    assert begun["acknowledged"] is False
+    assert "High" in begun["message"]
+    assert begun["severity"] > 0
+    assert (ended["source"], ended["name"]) == (begun["source"], begun["name"])
+    assert None not in (begun["source"], begun["name"])
