@@ -9,10 +9,10 @@ from collections import deque
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from isthmus.base.clock import MINUTE, SECOND, Micros
-from isthmus.flow.parcel import BAD, TIME
+from isthmus.field.note import Note, timed
+from isthmus.flow.parcel import BAD
 from isthmus.model.spec.site import SourceSpec
 
 WINDOW: Final[Micros] = 10 * MINUTE
@@ -94,16 +94,15 @@ class Skew:
             self._leads.popleft()
         self._correct()
 
+    @property
+    def note(self) -> Note:
+        """How the model wants the times of the next samples to be read."""
+        corrects = self._spec.clock == "corrected"
+        return Note(self._spec.clock == "ours", self.correction if corrects else 0)
+
     def corrected(self, samples: pa.Table) -> pa.Table:
         """The samples with the times the model asks for."""
-        match self._spec.clock:
-            case "ours":
-                return _with_times(samples, samples["received_time"])
-            case "corrected" if self.correction:
-                shifted = pc.subtract(samples["device_time"].cast(pa.int64()), self.correction)
-                return _with_times(samples, shifted.cast(TIME))
-            case _:
-                return samples
+        return timed(samples, self.note)
 
     def _correct(self) -> None:
         """Held until it is wrong by more than the tolerance: times must not wander."""
@@ -113,11 +112,6 @@ class Skew:
         found = round(offset * SECOND) if self.is_off else 0
         if abs(found - self.correction) > self.tolerance * SECOND:
             self.correction = found
-
-
-def _with_times(samples: pa.Table, times: pa.ChunkedArray) -> pa.Table:
-    at = samples.schema.get_field_index("device_time")
-    return samples.set_column(at, samples.schema.field(at), times)
 
 
 def _micros(column: pa.ChunkedArray) -> list[Micros]:

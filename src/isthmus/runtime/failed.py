@@ -20,7 +20,7 @@ from isthmus.flow.contract import Failure, Gap
 from isthmus.flow.log_reader import LogReader
 from isthmus.flow.parcel import Parcel, Rows, Shaped
 from isthmus.model.plant import Plant, Source
-from isthmus.runtime.replay import reopenings
+from isthmus.runtime.replay import as_taken, reopenings
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,10 @@ def _parcel(log: LogReader, failure: Failure) -> Parcel | None:
 
 
 def _shaped(parcel: Parcel, mapping: Wiring, gaps: Sequence[Gap]) -> Shaped | Stays:
-    samples = parcel.table()
-    arrived = pc.min(samples["received_time"]).value
     state = None
-    for gap in gaps:
-        if gap.end is not None and gap.end <= arrived:
-            state = resume(None, mapping, unknown_since=gap.start, opened=gap.end)
+    [(_, samples, reopened)] = as_taken([parcel], gaps)
+    for since, opened in reopened:
+        state = resume(None, mapping, unknown_since=since, opened=opened)
     try:
         return shape(samples, mapping, state, now=parcel.recorded)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is named and RAW is kept

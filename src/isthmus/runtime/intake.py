@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from isthmus.base.clock import Clock, Micros
 from isthmus.field.connector import Missed
+from isthmus.field.note import noted, timed
 from isthmus.field.quarantine import AHEAD
 from isthmus.field.shape import Mapping, StateError, resume, shape, unknown_rows
 from isthmus.field.skew import Skew
@@ -56,23 +57,28 @@ class Intake:
         self.position = log.position(source.name)
         """Where the source is read on: all before it is on our disk."""
         self._state = log.state(source.name)
+        self._reopened: list[tuple[Micros, Micros]] = []
+        """Since the last samples; kept with the next ones, for a replay."""
 
     def take(self, samples: pa.Table, position: bytes | None = None) -> Taken:
         """`position`: where the source is read on after these samples."""
         now = self.clock.now()
         self.skew.look(samples)
-        timed = self.skew.corrected(samples)
+        note = replace(self.skew.note, reopened=tuple(self._reopened))
+        samples, ours = noted(samples, note), timed(samples, note)
         try:
-            shaped = shape(timed, self.mapping, self._state, now=now)
+            shaped = shape(ours, self.mapping, self._state, now=now)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is named and RAW is kept
             failure = f"{type(error).__name__}: {error}"
             self.log.append_raw(self.source.name, samples, failure, now=now, position=position)
             self.position = position or self.position
+            self._reopened.clear()
             return Taken((), failure)
         self.log.append(self.source.name, samples, shaped, now=now, position=position)
         self._state = shaped.state
         self.position = position or self.position
-        self._see(timed)
+        self._reopened.clear()
+        self._see(ours)
         return Taken(shaped.rows)
 
     def tick(self) -> Taken:
@@ -110,6 +116,7 @@ class Intake:
         """The source was opened at `at`, after a gap that began at `since`."""
         with suppress(StateError):  # `take` names it and keeps RAW until somebody has looked
             self._state = resume(self._state, self.mapping, unknown_since=since, opened=at)
+            self._reopened.append((since, at))
 
     def back(self, at: Micros) -> None:
         """Values come: the gap ended when the source was opened."""

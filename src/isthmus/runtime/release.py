@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import pyarrow.compute as pc
-
 from isthmus.base.clock import DAY, Micros
 from isthmus.field.mapping import Mapping as Wiring
 from isthmus.field.overwritten import Place
@@ -20,7 +18,7 @@ from isthmus.flow.log_reader import LogReader, PutAside
 from isthmus.flow.parcel import Parcel
 from isthmus.model.plant import Plant, Source
 from isthmus.runtime.failed import shape_failed, together
-from isthmus.runtime.replay import reopenings
+from isthmus.runtime.replay import as_taken, reopenings
 
 WARM_UP: Final = DAY
 """Samples of so long before the first in quarantine are looked at too: a signal may stand still."""
@@ -139,12 +137,9 @@ def _show(walk: Walk, log: LogReader, source: str, first: Micros) -> None:
     """All RAW of a source that may matter, with the reopenings in between."""
     begin = first - WARM_UP
     gaps = reopenings(log, source, begin, 2**62)
-    for parcel in _parcels(log, source, begin):
-        samples = parcel.table()
-        arrived = pc.min(samples["received_time"]).value
-        while gaps and gaps[0].end is not None and gaps[0].end <= arrived:
-            gap = gaps.pop(0)
-            walk.reopened(gap.start, gap.end or arrived)
+    for _, samples, reopened in as_taken(_parcels(log, source, begin), gaps):
+        for since, opened in reopened:
+            walk.reopened(since, opened)
         walk.take(samples)
         if walk.over:
             return

@@ -1,12 +1,13 @@
 """The same shape over what was kept raw: for corrected mappings and released quarantine."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from isthmus.base.clock import DAY, Micros
+from isthmus.field.note import note_of, timed
 from isthmus.field.shape import Mapping, resume, shape
 from isthmus.flow.contract import Gap, Log
 from isthmus.flow.log_reader import LogReader
@@ -31,16 +32,37 @@ def replay(
     it are read too, but not yielded; pass `state` and no `warm_up` to go on from a known point.
     """
     gaps = reopenings(log, mapping.source, start - warm_up, end)
-    for parcel in _parcels(log, mapping.source, start - warm_up, end):
-        samples = parcel.table()
-        first = _first_received(samples)
-        while gaps and gaps[0].end is not None and gaps[0].end <= first:
-            gap = gaps.pop(0)
-            state = resume(state, mapping, unknown_since=gap.start, opened=gap.end or first)
+    for parcel, samples, reopened in as_taken(
+        _parcels(log, mapping.source, start - warm_up, end), gaps
+    ):
+        for since, opened in reopened:
+            state = resume(state, mapping, unknown_since=since, opened=opened)
         shaped = shape(samples, mapping, state, now=parcel.recorded)
         state = shaped.state
         if parcel.recorded >= start:
             yield shaped
+
+
+def as_taken(
+    parcels: Iterable[Parcel], gaps: Iterable[Gap]
+) -> Iterator[tuple[Parcel, pa.Table, list[tuple[Micros, Micros]]]]:
+    """The samples of each parcel with the times that held, and what was reopened before them.
+
+    Intake notes that with the samples. Only of what it noted nowhere, because it was killed or is
+    older, the gaps (the earliest end first) tell.
+    """
+    waiting = list(gaps)
+    known: set[Micros] = set()
+    for parcel in parcels:
+        samples = parcel.table()
+        note, first = note_of(samples), _first_received(samples)
+        known.update(since for since, _ in note.reopened)
+        untold: list[tuple[Micros, Micros]] = []
+        while waiting and waiting[0].end is not None and waiting[0].end <= first:
+            gap = waiting.pop(0)
+            if gap.start not in known:
+                untold.append((gap.start, gap.end or first))
+        yield parcel, timed(samples, note), [*untold, *note.reopened]
 
 
 def reopenings(log: Log | LogReader, source: str, start: Micros, end: Micros) -> list[Gap]:
