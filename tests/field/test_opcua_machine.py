@@ -10,7 +10,7 @@ import pytest
 from asyncua.ua.status_codes import StatusCodes
 from tests.field.plc.reading import plant_with
 
-from isthmus.base.clock import SystemClock, to_micros
+from isthmus.base.clock import SECOND, SystemClock, to_micros
 from isthmus.field.connector import AnyConnector
 from isthmus.field.connectors.opcua import OpcuaConnector, OpcuaSource, monitoring
 from isthmus.field.shape import Mapping, shape
@@ -231,7 +231,7 @@ async def test_history_of_another_implementation_comes_in_order_with_its_own_tim
     tag = f"{NODE}Kept"
     async with opened(connector(peer.port, tag, history=True)) as reading:
         await read_until(reading, lambda seen: len(seen) >= 1)
-        since = SystemClock().now()
+        since = SystemClock().now() - SECOND  # its clock counts in milliseconds
         seen: list[Sample] = []
         for value in range(1, 6):  # one by one, so that each has a time of its own
             peer.tell(set="Kept", value=value)
@@ -240,7 +240,7 @@ async def test_history_of_another_implementation_comes_in_order_with_its_own_tim
     inside = [
         (to_micros(row["device_time"]), row["number"])
         for row in kept.to_pylist()
-        if to_micros(row["device_time"]) >= since and row["quality"] == GOOD
+        if to_micros(row["device_time"]) >= seen[0].device_time and row["quality"] == GOOD
     ]
     assert inside == [(sample.device_time, sample.value) for sample in seen]
     assert [value for _, value in inside] == [1, 2, 3, 4, 5]
