@@ -121,7 +121,8 @@ SAID = sorted({
         SOURCE / "runtime" / f"{name}.py"
         for name in (
             "background", "browse", "changing", "connect", "devices", "drafts", "filled",
-            "impaired", "probe", "server_ways", "source_events", "sources", "workbench",
+            "impaired", "model_writer", "probe", "revising", "server_ways", "source_events",
+            "sources", "workbench",
         )
     ),
     *(

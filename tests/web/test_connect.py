@@ -347,7 +347,7 @@ async def test_a_change_the_platform_refuses_leaves_the_files_as_they_were(
     async with site.client() as http:
         await crawled(http)
         page = (await http.get(f"/map/{MACHINE}?{urlencode(CHOSEN)}")).text
-        monkeypatch.setattr(site.platform.workbench, "_apply", full)
+        monkeypatch.setattr(site.platform.workbench._writer, "_apply", full)
         with pytest.raises(OSError, match="No space"):
             await http.post(
                 f"/map/{MACHINE}", data=CHOSEN | {"do": "apply", "digest": digest(page)}

@@ -262,6 +262,43 @@ def test_an_endpoint_is_drafted_asked_for_its_security_and_tested(
     expect(page.locator("#sources")).not_to_contain_text("im08")
 
 
+def test_a_source_of_the_model_is_changed_and_the_change_undone(
+    open_page: Open, model: Path
+) -> None:
+    before = texts(model)
+    page = open_page("/connect/acme")
+    page.get_by_role("link", name="Test im07").click()
+    page.get_by_text("More settings").click()
+    page.locator("[name='k.timeout']").fill("9 s")
+    page.get_by_role("button", name="Show the change").click()
+    expect(page.locator("#change .add").first).to_contain_text("timeout: 9 s")
+    assert texts(model) == before
+    page.get_by_role("button", name="Write and apply").click()
+    expect(page.get_by_text("Written and applied.")).to_be_visible()
+    assert "timeout: 9 s" in texts(model)["hamburg.yaml"]
+    page.get_by_role("link", name="Undo").click()
+    expect(page.locator("#change .del").first).to_contain_text("timeout: 9 s")
+    page.get_by_role("button", name="Write and apply").click()
+    expect(page.get_by_text("Written and applied.")).to_be_visible()
+    assert texts(model) == before
+
+
+def test_keys_of_one_of_several_kinds_are_shown_once_it_is_chosen(open_page: Open) -> None:
+    page = open_page("/endpoint/acme/hamburg?kind=http")
+    page.get_by_text("More settings").click()
+    token = page.locator("[name='k.auth.bearer.token']")
+    expect(token).to_be_hidden()
+    page.get_by_role("radio", name="bearer").focus()
+    page.keyboard.press("Space")
+    expect(token).to_be_visible()
+    expect(page.locator("[name='k.auth.basic.user']")).to_be_hidden()
+    since = page.get_by_role("checkbox", name="since")
+    expect(page.locator("[name='k.since.parameter']")).to_be_hidden()
+    since.focus()
+    page.keyboard.press("Space")
+    expect(page.locator("[name='k.since.parameter']")).to_be_visible()
+
+
 LINE = "hamburg/hall/line-1"
 BLOCKS = "b.injection_cycle=1&b.part_count=1&b.machine_state=1"
 PAGES = {
@@ -270,6 +307,8 @@ PAGES = {
     "map": f"/map/{MACHINE}?{BLOCKS}&show=1&f.part_count.scrap=ns%3D2%3Bs%3DIM07.Ausschuss",
     "kinds": "/endpoint/acme/hamburg",
     "form": "/endpoint/acme/hamburg?kind=opcua",
+    "nested": "/endpoint/acme/hamburg?kind=http",
+    "off": "/endpoint/acme/hamburg?sel=im07&show=off",
     "endpoint": "/endpoint/acme/hamburg?sel=im07",
     "new": f"/map/acme/hamburg?sel=im07&name=im-08&line={LINE}&newtype=press_2&{BLOCKS}",
 }

@@ -14,7 +14,16 @@ from isthmus.web.workbench import TagTried, Trial
 class Trying:
     """A probe and how far it is; nothing is left behind."""
 
-    def __init__(self, source: Source, plant: Plant, seconds: float, look: Look = freely) -> None:
+    def __init__(
+        self,
+        source: Source,
+        plant: Plant,
+        seconds: float,
+        look: Look = freely,
+        *,
+        changed: bool = False,
+    ) -> None:
+        self._changed = changed
         self._asked = len(source.tags)
         self._seconds = seconds
         self._began = asyncio.get_running_loop().time()
@@ -32,6 +41,9 @@ class Trying:
         await asyncio.gather(self._task, return_exceptions=True)
 
     def state(self) -> Trial:
+        return replace(self._state(), changed=self._changed)
+
+    def _state(self) -> Trial:
         if self.running:
             elapsed = self._task.get_loop().time() - self._began
             return Trial(self._seconds, min(elapsed, self._seconds), running=True)

@@ -1,7 +1,6 @@
 """The work behind the Connect pages: crawls, live values, proposals, a changed model."""
 
 import asyncio
-import hashlib
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -13,17 +12,20 @@ from isthmus.base.problem import ProblemsError
 from isthmus.field.browse import NodeIndex
 from isthmus.field.suggest import Proposal
 from isthmus.field.suggest.behaviour import Value
-from isthmus.model.changes import Change, changes, interrupted_sources
-from isthmus.model.load import SECRETS
+from isthmus.model.changes import Change
+from isthmus.model.load import SECRETS, model_files
 from isthmus.model.plant import Plant, Source
 from isthmus.model.write.edits import AddSource, Edited, EditError
+from isthmus.model.write.written import written_at
 from isthmus.runtime.address_space import AddressSpace
 from isthmus.runtime.browse import Browsing
-from isthmus.runtime.changing import Asked, asked_for, change_of, put_back
+from isthmus.runtime.changing import Asked, asked_for, change_of
 from isthmus.runtime.connect import Chosen, needs_codes, propose
 from isthmus.runtime.devices import Look, freely
-from isthmus.runtime.drafts import Drafts
+from isthmus.runtime.drafts import Drafts, no_secrets, said_of
 from isthmus.runtime.listening import Listening
+from isthmus.runtime.model_writer import ModelWriter
+from isthmus.runtime.revising import Rewritten, revised
 from isthmus.runtime.server_ways import ask_ways, make_certificate, trust
 from isthmus.runtime.settings import Settings
 from isthmus.runtime.trying import Trying
@@ -34,8 +36,13 @@ from isthmus.web.workbench import (
     Heard,
     Proposed,
     RefusedChangeError,
+    RemovedSource,
+    Revised,
+    RevisedSource,
+    Revision,
     Target,
     Trial,
+    Undone,
     Ways,
 )
 
@@ -60,14 +67,15 @@ class Workbench:
     ) -> None:
         self._look = look
         self._settings, self._clock = settings, clock
-        self._plant, self._folder, self._apply = plant, folder, apply
+        self._plant, self._folder = plant, folder
         self._spaces: dict[str, AddressSpace] = {}
         self._listening: dict[str, Listening] = {}
         self._samples: dict[str, dict[str, tuple[Value, ...]]] = {}
         self._drafts = Drafts(settings.data / "connect" / "drafts.json", self._secrets)
         self._ways: dict[str, Ways] = {}
         self._trials: dict[str, Trying] = {}
-        self._writing = asyncio.Lock()
+        self._rewritten: dict[str, Rewritten] = {}
+        self._writer = ModelWriter(plant, folder, apply)
         self._opening = threading.Lock()
 
     def _secrets(self) -> str:
@@ -118,13 +126,16 @@ class Workbench:
         self._ways.clear()
         return made
 
-    def begin_trial(self, name: str, seconds: float) -> None:
+    def begin_trial(self, name: str, seconds: float, *, changed: bool = False) -> None:
         there = self._trials.get(name)
         if there is None or not there.running:
-            source = self._known(name)
+            rewritten = self._rewritten.get(name) if changed else None
+            source = self._known(name) if rewritten is None else rewritten.source
             tags = source.tags or self._some_tags(name)
             tried = replace(source, tags=tags)
-            self._trials[name] = Trying(tried, self._plant(), seconds, self._look)
+            self._trials[name] = Trying(
+                tried, self._plant(), seconds, self._look, changed=rewritten is not None
+            )
 
     def trial(self, name: str) -> Trial | None:
         there = self._trials.get(name)
@@ -226,56 +237,74 @@ class Workbench:
     # Changing the model ----------------------------------------------------------------------
 
     def draft(self, target: Target, choices: Sequence[Choice]) -> Draft:
-        try:
+        need_codes: list[str] = []
+
+        def make() -> Edited:
             asked = self._asked(target)
             chosen = self._chosen(asked, target, choices)
-            change = change_of(self._folder(), asked, chosen)
-        except ProblemsError as error:
-            return Draft(problems=tuple(error.problems))
-        except (EditError, RefusedChangeError) as error:
-            return Draft(refused=str(error))
-        if change.loaded.plant is None:
-            return Draft(problems=change.loaded.problems)
-        planned = changes(self._plant(), change.loaded.plant)
-        diff = change.diff()
-        return Draft(
-            diff=diff,
-            digest=_digest(diff),
-            changes=planned,
-            interrupts=tuple(sorted(interrupted_sources(planned))),
-            need_codes=tuple(
+            need_codes[:] = [
                 one.key for one in chosen if needs_codes(asked.plant, asked.wanted, one)
-            ),
-        )
+            ]
+            return change_of(self._folder(), asked, chosen)
+
+        found = self._writer.draft(make)
+        return replace(found, need_codes=tuple(need_codes)) if found.applies else found
 
     async def apply(
         self, target: Target, choices: Sequence[Choice], digest: str
     ) -> tuple[Change, ...]:
-        async with self._writing:
-            change = await asyncio.to_thread(self._shown, target, choices, digest)
-            before = self._plant()
-            await asyncio.to_thread(_write, change)
-            try:
-                await self._apply(self._folder())
-            except ProblemsError as error:
-                await asyncio.to_thread(put_back, change)
-                raise RefusedChangeError(str(error)) from error
-            except BaseException:
-                await asyncio.to_thread(put_back, change)
-                raise
-            self._drafts.discard(target.source)
-            return changes(before, self._plant())
-
-    def _shown(self, target: Target, choices: Sequence[Choice], digest: str) -> Edited:
-        """The change a person has seen; refused if it would be another one by now."""
-        try:
+        def make() -> Edited:
             asked = self._asked(target)
-            change = change_of(self._folder(), asked, self._chosen(asked, target, choices))
-        except (EditError, ProblemsError) as error:
+            return change_of(self._folder(), asked, self._chosen(asked, target, choices))
+
+        done = await self._writer.write(make, digest)
+        self._drafts.discard(target.source)
+        return done.changes
+
+    def written(self, name: str) -> Mapping[str, Any]:
+        source = self._known(name)
+        try:
+            return written_at(model_files(self._folder())[0], source.site, ("sources", name))
+        except EditError as error:
             raise RefusedChangeError(str(error)) from error
-        if _digest(change.diff()) != digest:
-            raise RefusedChangeError("the model was changed meanwhile: look at the change again")
-        return change
+
+    def rewritten(self, name: str) -> Mapping[str, Any] | None:
+        there = self._rewritten.get(name)
+        return there.over(self.written(name)) if there is not None else None
+
+    def rewrite(self, name: str, entry: Mapping[str, Any]) -> None:
+        no_secrets(self._known(name).site, name, entry)
+        source = self._revised(RevisedSource(name, entry))
+        self._rewritten[name] = Rewritten(self.written(name), entry, source)
+
+    def forget(self, name: str) -> None:
+        self._rewritten.pop(name, None)
+
+    def preview(self, revision: Revision) -> Draft:
+        return self._writer.draft(lambda: self._made(revision))
+
+    async def revise(self, revision: Revision, digest: str) -> Revised:
+        done = await self._writer.write(lambda: self._made(revision), digest)
+        if isinstance(revision, RevisedSource | RemovedSource):
+            self.forget(revision.name)
+        return done
+
+    def _made(self, revision: Revision) -> Edited:
+        if isinstance(revision, Undone):
+            return self._writer.undone(revision.undo)
+        return revised(self._folder(), self._plant(), revision)
+
+    def _revised(self, revision: RevisedSource) -> Source:
+        """The source as it would be; RefusedChangeError with what `isthmus check` says."""
+        try:
+            plant = self._made(revision).loaded.plant
+        except ProblemsError as error:
+            raise RefusedChangeError(said_of(error.problems), error.problems) from error
+        except EditError as error:
+            raise RefusedChangeError(str(error)) from error
+        if plant is None:
+            raise RefusedChangeError("the model has errors already: `isthmus check` shows them")
+        return plant.sources[revision.name]
 
     def _chosen(self, asked: Asked, target: Target, choices: Sequence[Choice]) -> list[Chosen]:
         found = propose(asked.wanted, self._nodes(target.source), self._samples.get(target.source))
@@ -290,18 +319,3 @@ class Workbench:
             # Not browsed, or a kind that cannot be: `check` judges whether it is an address.
             proposal = Proposal(choice.tag, choice.tag, "", 0.0, ())
         return Chosen(choice.key, proposal, choice.codes or None)
-
-
-def _write(change: Edited) -> None:
-    try:
-        change.write()
-    except EditError as error:  # nothing was written
-        raise RefusedChangeError(str(error)) from error
-    except OSError as error:
-        put_back(change)
-        said = f"the model in {change.folder} cannot be written: {error.strerror}"
-        raise RefusedChangeError(said) from error
-
-
-def _digest(diff: str) -> str:
-    return hashlib.sha256(diff.encode()).hexdigest()[:16]

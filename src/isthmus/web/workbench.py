@@ -13,6 +13,7 @@ from isthmus.field.browse import NodeIndex, Progress
 from isthmus.field.suggest import Proposal, Suggestion
 from isthmus.model.changes import Change
 from isthmus.model.plant import Source
+from isthmus.model.write.bulk import RowProblem
 
 Trouble = Literal["", "unreachable", "refused", "unsupported", "fault"]
 
@@ -107,6 +108,53 @@ class Proposed:
 
 
 @dataclass(frozen=True)
+class RevisedSource:
+    """A source of the model says something else."""
+
+    name: str
+    entry: Mapping[str, Any]
+    """All of it; values that stay are those of `Workbench.written`."""
+
+
+@dataclass(frozen=True)
+class SwitchedSource:
+    """A source of the model is read, or is not for the time being."""
+
+    name: str
+    on: bool
+
+
+@dataclass(frozen=True)
+class RemovedSource:
+    """A source leaves the model."""
+
+    name: str
+    instead: str = ""
+    """Which source its machines read from then; empty: they leave the model, too."""
+
+
+@dataclass(frozen=True)
+class Undone:
+    """The model is as it was before a change."""
+
+    undo: str
+    """As `Revised` had it."""
+
+
+Revision = RevisedSource | SwitchedSource | RemovedSource | Undone
+"""What a person wants of the model, beside a mapping."""
+
+
+@dataclass(frozen=True)
+class Revised:
+    """It is written, and the platform runs it."""
+
+    changes: tuple[Change, ...]
+    undo: str = ""
+    """Names the change, to undo it; empty: it cannot be."""
+
+
+@dataclass(frozen=True)
 class Draft:
     """The model as it would be: nothing of it is written."""
 
@@ -119,12 +167,14 @@ class Draft:
     need_codes: tuple[str, ...] = ()
     """Fields with names for whose codes nobody said which is which."""
     problems: tuple[Problem, ...] = ()
+    rows: tuple[RowProblem, ...] = ()
+    """What is wrong in a table."""
     refused: str = ""
     """Why it cannot be done; then there is nothing to apply."""
 
     @property
     def applies(self) -> bool:
-        return bool(self.diff) and not self.problems and not self.refused
+        return bool(self.diff) and not (self.problems or self.rows or self.refused)
 
 
 @dataclass(frozen=True)
@@ -170,6 +220,8 @@ class Trial:
     seconds: float
     elapsed: float
     running: bool
+    changed: bool = False
+    """As it was rewritten, beside the one that runs."""
     asked: int = 0
     """Tags that were listened to."""
     tags: tuple[TagTried, ...] = ()
@@ -217,6 +269,30 @@ class Workbench(Protocol):
 
     def discard(self, name: str) -> None: ...
 
+    def written(self, name: str) -> Mapping[str, Any]:
+        """A source of the model as it is written there, references unread."""
+        ...
+
+    def rewritten(self, name: str) -> Mapping[str, Any] | None:
+        """What a person wants it to say; kept until it is written, or the platform stops."""
+        ...
+
+    def rewrite(self, name: str, entry: Mapping[str, Any]) -> None:
+        """Keep what it is to say; `RefusedChangeError` says what is wrong with it."""
+        ...
+
+    def forget(self, name: str) -> None:
+        """It stays as it is written."""
+        ...
+
+    def preview(self, revision: Revision) -> Draft:
+        """What would be written; nothing is."""
+        ...
+
+    async def revise(self, revision: Revision, digest: str) -> Revised:
+        """Write what was shown and make the platform follow, or `RefusedChangeError`."""
+        ...
+
     async def ask_ways(self, name: str) -> None:
         """Ask an OPC UA server what it offers; `ways` has the answer."""
         ...
@@ -231,8 +307,11 @@ class Workbench(Protocol):
         """Ours, where there is none yet; its fingerprint."""
         ...
 
-    def begin_trial(self, name: str, seconds: float) -> None:
-        """In the background, unless one runs. From the event loop."""
+    def begin_trial(self, name: str, seconds: float, *, changed: bool = False) -> None:
+        """In the background, unless one runs. From the event loop.
+
+        `changed`: as it was rewritten, beside the one that runs.
+        """
         ...
 
     def trial(self, name: str) -> Trial | None: ...

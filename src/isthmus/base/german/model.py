@@ -378,6 +378,7 @@ _EDITING: Final = {
     "block": "Block",
     "site": "Standort",
     "<file> was changed since the preview: look at the new one first": "<file> wurde seit der Vorschau geändert: sehen Sie zuerst die neue an",
+    "<file> was changed since: it cannot be undone any more": "<file> wurde seither geändert: Es lässt sich nicht mehr rückgängig machen",
     "there is a file <file> already": "eine Datei <file> gibt es schon",
     "no <what> `<name>` in this model": "kein Eintrag `<name>` in diesem Modell (<what!>)",
     "`<key>` is no mapping": "`<key>` ist keine Zuordnung",

@@ -194,6 +194,17 @@ def edited(
     return Edited(folder, before, after, now)
 
 
+def restored(change: Edited, kinds: Kinds, env: Mapping[str, str] | None = None) -> Edited:
+    """The inverse of a change that was written; ChangedMeanwhileError if somebody wrote since."""
+    for name, after in change.after.items():
+        if _read_or_new(change.folder / name) != after:
+            raise ChangedMeanwhileError(f"{name} was changed since: it cannot be undone any more")
+    texts, unreadable = model_files(change.folder)
+    old = {name: _as_read(text) for name, text in change.before.items()}
+    now = read_texts(texts | old, kinds, os.environ if env is None else env, unreadable)
+    return Edited(change.folder, change.after, change.before, now)
+
+
 def _new(before: Sequence[Problem], after: Sequence[Problem]) -> list[Problem]:
     """Places move when lines are added, so problems are told apart by what they say."""
     known = Counter((one.code, one.address, one.message) for one in before)
@@ -292,11 +303,13 @@ def _source_edited(
 
 
 def _without(text: str, position: int, data: Mapping[str, Any], path: tuple[str, ...]) -> str:
-    """Without the entry; the last one takes the empty mapping above with it."""
+    """Without the entry; where it was the last one, what is above says that it is empty."""
     here: Any = data
     for step in path[:-1]:
         here = _at(here, step)
-    return remove(text, position, path if len(here) > 1 else path[:-1])
+    if len(here) > 1:
+        return remove(text, position, path)
+    return put(remove(text, position, path[:-1]), position, path[:-1], {})
 
 
 def _line_exists(data: Mapping[str, Any], edit: AddMachine) -> None:
@@ -352,6 +365,10 @@ def _plain(node: yaml.Node) -> Any:
 def _read_or_new(file: Path) -> str:
     """Empty where there is no such file yet."""
     return file.read_bytes().decode("utf-8") if file.exists() else ""
+
+
+def _as_read(text: str) -> str:
+    return text.removeprefix(_BOM).replace("\r\n", "\n")
 
 
 def _as_written(before: str, after: str) -> str:

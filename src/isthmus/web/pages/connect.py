@@ -11,6 +11,7 @@ from isthmus.model.masking import masked
 from isthmus.model.plant import Plant, Source
 from isthmus.model.rules.connections import ENDPOINT
 from isthmus.web.page import Ask, Page
+from isthmus.web.pages.connect_change import applied_words
 from isthmus.web.pages.connect_texts import LIST
 from isthmus.web.scope import Scope, machine_title
 
@@ -55,6 +56,9 @@ def show(ask: Ask) -> Mapping[str, Any]:
     return {
         "rows": rows,
         "map_url": lambda path: f"/map/{path}",
+        **applied_words(
+            ask.params, f"/endpoint/{plant.enterprise}/{site}?{urlencode({'show': 'undo'})}&undo="
+        ),
         "add": f"/endpoint/{plant.enterprise}/{site}",
     }
 

@@ -1,4 +1,7 @@
-"""Endpoint: a new source or one of the model: what it reaches, its security, a test of a minute."""
+"""Endpoint: a new source or one of the model: what it reaches, its security, a test of a minute.
+
+Changing, switching off and removing one of the model is `connect_source`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,8 +22,16 @@ from isthmus.web.page import Ask, Page
 from isthmus.web.pages.connect import address_of, browse_url
 from isthmus.web.pages.connect_form import fields_of
 from isthmus.web.pages.connect_form_view import FormView, form_again, form_of
+from isthmus.web.pages.connect_source import (
+    UnreadError,
+    current,
+    read,
+    revision_of,
+    rewrite,
+    source_words,
+)
+from isthmus.web.pages.connect_source_texts import SOURCE
 from isthmus.web.pages.connect_texts import ENDPOINT
-from isthmus.web.pages.connect_values import Unread, reading_of
 from isthmus.web.shell import Web, ask, bare, context
 from isthmus.web.workbench import RefusedChangeError, Trial, Workbench
 
@@ -47,16 +58,16 @@ def view(
     if name and source is None and not refused:
         raise HTTPException(404)
     kind = source.spec.kind if source else given.get("kind", "")
+    kind = kind if kind in SOURCE_KINDS else ""
     draft = source is None or name in bench.drafts()
-    known = kind in SOURCE_KINDS
     site = f"{plant.enterprise}/{source.site}" if source else question.scope.path
-    return {
+    words = {
         "kinds": sorted(SOURCE_KINDS),
-        "kind": kind if known else "",
-        "form": form or _form(bench, name, kind) if known and draft else None,
+        "kind": kind,
+        "form": form,
         "name": given.get("name", name),
         "source": source,
-        "draft": draft,
+        "is_draft": draft,
         "address": address_of(source) if source else "",
         "browse": browse_url(site, source.name) if source else "",
         "map": f"/map/{site}?{urlencode({'sel': name})}",
@@ -65,16 +76,15 @@ def view(
         "refused": refused,
         **trial_words(bench, name if source else "", question.t),
     }
+    if kind and draft and form is None:
+        words["form"] = form_of(fields_of(SOURCE_KINDS[kind]), bench.entry(name))
+    return words | source_words(question, given, None if draft else source, form)
 
 
 def trial_words(bench: Workbench, name: str, t: Translator) -> dict[str, Any]:
     trial = bench.trial(name) if name else None
     tone, verdict = _verdict(trial, t) if trial is not None and not trial.running else ("", "")
     return {"trial": trial, "tone": tone, "verdict": verdict, "test_seconds": TEST_SECONDS}
-
-
-def _form(bench: Workbench, name: str, kind: str) -> FormView:
-    return form_of(fields_of(SOURCE_KINDS[kind]), bench.entry(name))
 
 
 def _used(source: Any) -> tuple[str, str]:
@@ -106,46 +116,68 @@ async def act(request: Request, path: str, user: Engineer) -> Response:
     form = {key: text for key, text in (await request.form()).items() if isinstance(text, str)}
     places.found(web.platform.plant, path)
     try:
-        name = await _done(web, path, form)
+        return RedirectResponse(await _done(web, path, form), 303)
     except RefusedChangeError as error:
         return await run_in_threadpool(_refused, request, user, path, form, error)
-    url = f"/endpoint/{path}?{urlencode({'sel': name})}" if name else f"/connect/{path}"
-    return RedirectResponse(url, 303)
 
 
 async def _done(web: Web, path: str, form: Form) -> str:
-    """The name of the source to go on with; empty: it is gone."""
+    """Where a person goes on."""
     bench, name = web.platform.workbench, form.get("sel", "")
     match form.get("do", "").split(" "):
         case ["keep"]:
-            return _kept(bench, path, form)
+            name = _kept(bench, path, form)
+        case ["show" | "try" as then]:
+            await run_in_threadpool(rewrite, bench, name, form)
+            if then == "show":
+                return _url(path, sel=name, show="change")
+            bench.begin_trial(name, TEST_SECONDS, changed=True)
+        case ["forget"]:
+            bench.forget(name)
+        case ["apply"]:
+            return await _applied(web, path, form)
         case ["use", security, policy]:
-            entry = dict(bench.entry(name)) | {"security": security}
-            entry |= {"policy": policy} if security != "none" else {}
-            _changed(bench, name, entry)
+            return await run_in_threadpool(_used_way, bench, path, name, (security, policy))
         case ["discard"]:
             bench.discard(name)
-            return ""
-        case ["ask"]:
+            return f"/connect/{path}"
+        case _:
+            await _looked(bench, name, form)
+    return _url(path, sel=name)
+
+
+async def _looked(bench: Workbench, name: str, form: Form) -> None:
+    """What changes neither draft nor model."""
+    match form.get("do", ""):
+        case "ask":
             await bench.ask_ways(name)
-        case ["trust"]:
+        case "trust":
             await bench.trust(name, form.get("fingerprint", ""))
-        case ["make"]:
+        case "make":
             await run_in_threadpool(bench.make_certificate)
             await bench.ask_ways(name)
-        case ["test"]:
+        case "test":
             bench.begin_trial(name, TEST_SECONDS)
         case _:
             raise HTTPException(400)
-    return name
 
 
-class _UnreadError(RefusedChangeError):
-    """Some texts of the form cannot be taken at all."""
+async def _applied(web: Web, path: str, form: Form) -> str:
+    """Written; back to the source, or to the list if it is gone."""
+    bench, name = web.platform.workbench, form.get("sel", "")
+    revision = revision_of(bench, name, form)
+    if revision is None:
+        raise HTTPException(400)
+    done = await bench.revise(revision, form.get("digest", ""))
+    said = {"applied": "1"} | ({"undo": done.undo} if done.undo else {})
+    if name not in web.platform.plant.sources:
+        return f"/connect/{path}?{urlencode(said)}"
+    return _url(path, sel=name, **said)
 
-    def __init__(self, wrong: Mapping[str, Unread]) -> None:
-        super().__init__("")
-        self.wrong = wrong
+
+def _url(path: str, **state: str) -> str:
+    anchor = "#change" if state.get("show") else ""
+    return f"/endpoint/{path}?{urlencode(state)}{anchor}"
 
 
 def _kept(bench: Workbench, path: str, form: Form) -> str:
@@ -153,18 +185,24 @@ def _kept(bench: Workbench, path: str, form: Form) -> str:
     if kind not in SOURCE_KINDS or len(parts) < 2:
         raise HTTPException(400)
     name = form.get("sel") or form.get("name", "").strip()
-    reading = reading_of(fields_of(SOURCE_KINDS[kind]), form, bench.entry(name))
-    if reading.wrong:
-        raise _UnreadError(reading.wrong)
-    bench.keep(parts[1], name, {"kind": kind} | reading.entry)
+    bench.keep(parts[1], name, {"kind": kind} | read(kind, form, bench.entry(name)))
     return name
 
 
-def _changed(bench: Workbench, name: str, entry: Mapping[str, Any]) -> None:
+def _used_way(bench: Workbench, path: str, name: str, way: tuple[str, str]) -> str:
+    """Of a draft it holds at once; of a source of the model it is a change to be looked at."""
+    security, policy = way
     source = bench.source(name)
-    if source is None or name not in bench.drafts():
-        raise RefusedChangeError(f"`{name}` is in the model: its security is changed there")
-    bench.keep(source.site, name, entry)
+    if source is None:
+        raise RefusedChangeError(f"there is no source `{name}`")
+    there = bench.entry(name) if name in bench.drafts() else current(bench, name)
+    entry = dict(there) | {"security": security}
+    entry |= {"policy": policy} if security != "none" else {}
+    if name in bench.drafts():
+        bench.keep(source.site, name, entry)
+        return _url(path, sel=name)
+    bench.rewrite(name, entry)
+    return _url(path, sel=name, show="change")
 
 
 def _refused(
@@ -175,8 +213,8 @@ def _refused(
     question = ask(web, request, user, ENDPOINT_PAGE, scope=scope, sel=form.get("sel", ""))
     question = replace(question, params=form)
     shown, kind = None, form.get("kind", "")
-    if form.get("do") == "keep" and kind in SOURCE_KINDS:
-        unread = why.wrong if isinstance(why, _UnreadError) else {}
+    if form.get("do") in {"keep", "show", "try"} and kind in SOURCE_KINDS:
+        unread = why.wrong if isinstance(why, UnreadError) else {}
         fields = fields_of(SOURCE_KINDS[kind])
         shown = form_again(fields, form, question.t, problems=why.problems, unread=unread)
     said = question.t("endpoint.look") if shown is not None and shown.said else str(why)
@@ -192,13 +230,15 @@ def progress(request: Request, name: str, _: Engineer) -> Response:
     words = bare(web, request)
     if web.platform.workbench.source(name) is None:
         raise HTTPException(404)
-    words |= trial_words(web.platform.workbench, name, words["t"]) | {"sel": name}
+    bench = web.platform.workbench
+    words |= trial_words(bench, name, words["t"]) | {"sel": name}
+    words["is_draft"] = name in bench.drafts()
     words["f"] = Formats(words["t"].language, web.platform.plant.timezone)
     return web.templates.answer("connect_test.html", words)
 
 
 ENDPOINT_PAGE = Page(
-    "endpoint", "integrate", "plug", show, ENDPOINT, live=True, compares=False, role="engineer",
-    default_range="", listed=False, crumbs_to="connect", template="connect_endpoint.html",
-    router=router,
+    "endpoint", "integrate", "plug", show, {**ENDPOINT, **SOURCE}, live=True, compares=False,
+    role="engineer", default_range="", listed=False, crumbs_to="connect",
+    template="connect_endpoint.html", router=router,
 )  # fmt: skip

@@ -11,14 +11,13 @@ from starlette.responses import RedirectResponse, Response
 
 from isthmus.field.connector import Unreachable
 from isthmus.field.suggest import CONFIDENT, Proposal, Suggestion
-from isthmus.model.masking import masked
-from isthmus.model.plan_text import plan_text
 from isthmus.model.plant import Plant
 from isthmus.web import places
 from isthmus.web.auth import User
 from isthmus.web.gate import Requires
 from isthmus.web.page import Ask, Page
 from isthmus.web.pages.connect import browse_url
+from isthmus.web.pages.connect_change import change_words
 from isthmus.web.pages.connect_state import (
     BY_HAND,
     CODES,
@@ -32,7 +31,7 @@ from isthmus.web.pages.connect_state import (
 from isthmus.web.pages.connect_texts import MAP
 from isthmus.web.scope import machine_title
 from isthmus.web.shell import Web, ask, context
-from isthmus.web.workbench import Draft, RefusedChangeError, Target
+from isthmus.web.workbench import RefusedChangeError, Target
 
 WATCH_SECONDS: Final = 10
 _NOT_STATE: Final = frozenset({"csrf", "digest", "do", "watched", "applied"})
@@ -126,8 +125,7 @@ def _proposals(question: Ask, state: State, target: Target, failed: str) -> Mapp
     }
     if state.get("show") and not given.wrong:
         draft = bench.draft(target, given.choices)
-        found |= {"draft": draft, "lines": _lines(draft), "digest": draft.digest}
-        found["plan"] = plan_text(draft.changes, "text", question.t.language)
+        found |= change_words(draft, question.t.language)
     return found
 
 
@@ -180,17 +178,6 @@ def _type(question: Ask) -> str:
 
 def _machines(plant: Plant, paths: Sequence[str]) -> list[tuple[str, str]]:
     return [(path, machine_title(plant.machines[path])) for path in paths]
-
-
-def _lines(draft: Draft) -> list[tuple[str, str]]:
-    """The difference line by line with how it is meant; secrets around it stay hidden."""
-    return [(_meant(line), masked(line)) for line in draft.diff.splitlines()]
-
-
-def _meant(line: str) -> str:
-    if line.startswith(("+++", "---", "@@")):
-        return "head"
-    return {"+": "add", "-": "del"}.get(line[:1], "")
 
 
 def _of_target(key: str) -> bool:

@@ -1,0 +1,118 @@
+"""Writes a change of the model that a person has seen, makes the platform follow, and undoes it."""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from isthmus.base.problem import ProblemsError
+from isthmus.model.changes import changes, interrupted_sources
+from isthmus.model.plant import Plant
+from isthmus.model.write.bulk import RowsError
+from isthmus.model.write.edits import Edited, EditError, restored
+from isthmus.runtime.changing import put_back
+from isthmus.runtime.open import kinds
+from isthmus.web.workbench import Draft, RefusedChangeError, Revised
+
+_KEPT: Final = 20
+"""Changes that can still be undone."""
+
+Make = Callable[[], Edited]
+"""Makes the change anew from the files as they are; EditError, RowsError, ProblemsError."""
+
+
+class ModelWriter:
+    """Of one platform; one change at a time."""
+
+    def __init__(
+        self,
+        plant: Callable[[], Plant],
+        folder: Callable[[], Path],
+        apply: Callable[[Path], Awaitable[Any]],
+    ) -> None:
+        self._plant, self._folder, self._apply = plant, folder, apply
+        self._writing = asyncio.Lock()
+        self._done: dict[str, Edited] = {}
+
+    def draft(self, make: Make, need_codes: Sequence[str] = ()) -> Draft:
+        """What would be written, checked and planned; touches no file."""
+        try:
+            change = make()
+        except RowsError as error:
+            return Draft(rows=error.problems)
+        except ProblemsError as error:
+            return Draft(problems=tuple(error.problems))
+        except (EditError, RefusedChangeError) as error:
+            return Draft(refused=str(error))
+        if change.loaded.plant is None:
+            return Draft(problems=change.loaded.problems)
+        planned = changes(self._plant(), change.loaded.plant)
+        diff = change.diff()
+        return Draft(
+            diff=diff,
+            digest=_digest(diff),
+            changes=planned,
+            interrupts=tuple(sorted(interrupted_sources(planned))),
+            need_codes=tuple(need_codes),
+        )
+
+    async def write(self, make: Make, digest: str) -> Revised:
+        """RefusedChangeError: it would be another change by now, or it cannot be done."""
+        async with self._writing:
+            change = await asyncio.to_thread(_seen, make, digest)
+            before = self._plant()
+            await asyncio.to_thread(_write, change)
+            try:
+                await self._apply(self._folder())
+            except ProblemsError as error:
+                await asyncio.to_thread(put_back, change)
+                raise RefusedChangeError(str(error)) from error
+            except BaseException:
+                await asyncio.to_thread(put_back, change)
+                raise
+            return Revised(changes(before, self._plant()), self._remembered(change))
+
+    def undone(self, undo: str) -> Edited:
+        """The inverse of what was written; EditError where that is possible no more."""
+        change = self._done.get(undo)
+        if change is None:
+            raise EditError("this change can be undone no more: others came after it")
+        return restored(change, kinds())
+
+    def _remembered(self, change: Edited) -> str:
+        """Empty where files were made: those a person removes by hand."""
+        if not all(change.before.values()):
+            return ""
+        undo = secrets.token_hex(4)
+        self._done[undo] = change
+        for old in list(self._done)[:-_KEPT]:
+            del self._done[old]
+        return undo
+
+
+def _seen(make: Make, digest: str) -> Edited:
+    """The change a person has seen."""
+    try:
+        change = make()
+    except (EditError, ProblemsError, RowsError) as error:
+        raise RefusedChangeError(str(error)) from error
+    if _digest(change.diff()) != digest:
+        raise RefusedChangeError("the model was changed meanwhile: look at the change again")
+    return change
+
+
+def _write(change: Edited) -> None:
+    try:
+        change.write()
+    except EditError as error:  # nothing was written
+        raise RefusedChangeError(str(error)) from error
+    except OSError as error:
+        put_back(change)
+        said = f"the model in {change.folder} cannot be written: {error.strerror}"
+        raise RefusedChangeError(said) from error
+
+
+def _digest(diff: str) -> str:
+    return hashlib.sha256(diff.encode()).hexdigest()[:16]

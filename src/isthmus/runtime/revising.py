@@ -1,0 +1,93 @@
+"""From what a person wants of sources and machines on the Connect pages to a changed model."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, assert_never
+
+from isthmus.model.load import model_files
+from isthmus.model.plant import Plant, Source
+from isthmus.model.suggest import did_you_mean_or_list
+from isthmus.model.write.edits import (
+    ChangeSource,
+    Edit,
+    Edited,
+    EditError,
+    ReadFrom,
+    RemoveMachine,
+    RemoveSource,
+    edited,
+)
+from isthmus.model.write.written import written_at
+from isthmus.runtime.open import kinds
+from isthmus.web.workbench import RemovedSource, RevisedSource, SwitchedSource
+
+_NOTHING: Final = object()
+
+OfSource = RevisedSource | SwitchedSource | RemovedSource
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """What a person wants a source to say, until it is written."""
+
+    base: Mapping[str, Any]
+    """What the model said then."""
+    entry: Mapping[str, Any]
+    source: Source
+    """What it would be."""
+
+    def over(self, now: Mapping[str, Any]) -> dict[str, Any]:
+        """What the person changed, over what the model says by now."""
+        merged = {}
+        for key in dict.fromkeys([*now, *self.entry]):
+            mine = self.entry.get(key, _NOTHING)
+            theirs = now.get(key, _NOTHING)
+            value = theirs if mine == self.base.get(key, _NOTHING) else mine
+            if value is not _NOTHING:
+                merged[key] = value
+        return merged
+
+
+def revised(folder: Path, plant: Plant, wanted: OfSource) -> Edited:
+    """The model as it would be, checked; EditError, ProblemsError. Touches no file."""
+    texts, _ = model_files(folder)
+    source = _declared(plant, wanted.name)
+    return edited(folder, list(_edits(texts, plant, source, wanted)), kinds())
+
+
+def _edits(
+    texts: Mapping[str, str], plant: Plant, source: Source, wanted: OfSource
+) -> Iterator[Edit]:
+    match wanted:
+        case RevisedSource():
+            yield ChangeSource(source.site, source.name, wanted.entry)
+        case SwitchedSource():
+            entry = written_at(texts, source.site, ("sources", source.name))
+            entry = {key: value for key, value in entry.items() if key != "enabled"}
+            off = {} if wanted.on else {"enabled": False}
+            yield ChangeSource(source.site, source.name, entry | off)
+        case RemovedSource():
+            yield from _without(plant, source, wanted.instead)
+        case _:
+            assert_never(wanted)
+
+
+def _without(plant: Plant, source: Source, instead: str) -> Iterator[Edit]:
+    """Its machines first: none may read from what is not there."""
+    if instead:
+        _declared(plant, instead)
+    for path in source.machines:
+        _, site, area, line, name = path.split("/")
+        if instead:
+            yield ReadFrom(site, area, line, name, instead)
+        else:
+            yield RemoveMachine(site, area, line, name)
+    yield RemoveSource(source.site, source.name)
+
+
+def _declared(plant: Plant, name: str) -> Source:
+    if name not in plant.sources:
+        hint = did_you_mean_or_list(name, plant.sources, "sources")
+        raise EditError(f"no source `{name}`; {hint}")
+    return plant.sources[name]
