@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from isthmus.base.clock import SECOND
 from isthmus.field.shape import Mapping, shape
-from isthmus.flow.parcel import SAMPLES_SCHEMA, Shaped
+from isthmus.flow.parcel import SAMPLES_SCHEMA, Count, Shaped
 from isthmus.model.spec.machine_type import Counter, PulseRule
 from isthmus.testing.one_source import T0, field, plant, samples, total
 
@@ -141,6 +141,44 @@ def test_the_order_of_tags_does_not_matter(came: list[dict[str, Any]], random: A
 @given(st.lists(believable(), max_size=20), st.lists(st.integers(0, 100), max_size=4))
 def test_the_same_raw_gives_the_same_rows(came: list[dict[str, Any]], cuts: list[int]) -> None:
     assert feed(came, cuts) == feed(came, cuts)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(any_sample() | believable(), max_size=20))
+def test_an_odd_sample_changes_nothing_for_the_others(came: list[dict[str, Any]]) -> None:
+    """What is looked for only where something is odd is the same where nothing is."""
+    odd = {
+        "tag": "nobody's", "device_time": 0, "received_time": T0, "number": None, "text": "?",
+        "quality": 0x8007_0000,
+    }  # fmt: skip
+    alone, beside = (shape(samples(*all_), MAPPING, None, now=T0) for all_ in (came, [*came, odd]))
+    assert (alone.rows, alone.quarantined, alone.state) == (
+        beside.rows,
+        beside.quarantined,
+        beside.state,
+    )
+    others = [count for count in beside.counts if count.tag != odd["tag"]]
+    assert sorted(alone.counts, key=_tag_and_hour) == sorted(others, key=_tag_and_hour)
+
+
+def _tag_and_hour(count: Count) -> tuple[str, int]:
+    return count.tag, count.hour
+
+
+FIELDS = (field("a", "cycle.melt_temp", "t"), field("b", "cycle.melt_temp", "g"))
+OTHERS = (
+    field("c", "cycle.melt_temp", "z", max=1.0, scale=2.0, offset=1.0),
+    field("c", "cycle.cavities", "y"),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(any_sample() | believable(), max_size=20))
+def test_fields_of_other_machines_change_nothing_for_these(came: list[dict[str, Any]]) -> None:
+    """Nor is what their limits and scales need the business of fields that have none."""
+    bare, rich = (Mapping.of(*plant(*maps)) for maps in (FIELDS, (*FIELDS, *OTHERS)))
+    alone, beside = (shape(samples(*came), mapping, None, now=T0) for mapping in (bare, rich))
+    assert alone == beside
 
 
 def test_columns_in_several_chunks_are_read_as_one() -> None:

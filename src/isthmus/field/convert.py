@@ -6,6 +6,7 @@ Every function takes entries (one sample for one field) and returns them with th
 """
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 from isthmus.field.columns import Column, below, case, equals, split, with_columns
 from isthmus.field.mapping import Kind, Mapping
 from isthmus.field.quarantine import AHEAD, EARLIEST, Why
-from isthmus.flow.parcel import BAD
+from isthmus.flow.parcel import BAD, UNCERTAIN
 
 BAD_DECODING: Final = 0x8007_0000
 BAD_GRADE: Final = 2
@@ -32,6 +33,9 @@ def graded(samples: pa.RecordBatch) -> pa.RecordBatch:
     A bad sample has no value whose time could matter: where its device time is impossible, the
     time we were told counts, so that the machine still becomes unknown at once.
     """
+    if _is_usual(samples):
+        nothing = pa.repeat(_code(Why.FINE), samples.num_rows)
+        return with_columns(samples, grade=nothing.cast(pa.int16()), why=nothing)
     number, text, quality = samples["number"], samples["text"], samples["quality"]
     time, received = samples["time"], samples["received"]
     bad = pc.greater_equal(quality, pa.scalar(BAD, pa.uint32()))
@@ -53,6 +57,18 @@ def graded(samples: pa.RecordBatch) -> pa.RecordBatch:
     grade = pc.min_element_wise(pc.shift_right(quality, pa.scalar(30, pa.uint32())), _WORST)
     return with_columns(
         samples, time=time, number=number, text=text, grade=grade.cast(pa.int16()), why=why
+    )
+
+
+def _is_usual(samples: pa.RecordBatch) -> bool:
+    """Whether all are good, of a possible time, and have a value: so is nearly every parcel."""
+    number, text, time = samples["number"], samples["text"], samples["time"]
+    return bool(
+        samples.num_rows
+        and pc.max(samples["quality"]).as_py() < UNCERTAIN
+        and pc.min(time).as_py() >= EARLIEST
+        and pc.max(pc.subtract(time, samples["received"])).as_py() <= AHEAD
+        and (not number.null_count or pc.all(pc.or_(number.is_valid(), text.is_valid())).as_py())
     )
 
 
@@ -91,15 +107,21 @@ def _usable(entries: pa.RecordBatch) -> Column:
 
 def _numbers(entries: pa.RecordBatch, mapping: Mapping) -> pa.RecordBatch:
     field = entries["field"]
-    raw, exact = _read_numbers(entries)
-    amount = pc.add(pc.multiply(raw, mapping.scale.take(field)), mapping.offset.take(field))
-    rounded = pc.round(amount)
-    inside = pc.and_(pc.less(amount, _INT64), pc.greater_equal(amount, -_INT64))
-    whole = pc.if_else(inside, rounded, None).cast(pa.int64())
-    if exact is not None:
-        whole = pc.if_else(mapping.plain.take(field), pc.coalesce(exact, whole), whole)
+    amount, exact = _read_numbers(entries)
+    if mapping.scales:
+        amount = pc.add(pc.multiply(amount, mapping.scale.take(field)), mapping.offset.take(field))
+    whole = pa.nulls(len(amount), pa.int64())
+    if mapping.has_integers:
+        inside = pc.and_(pc.less(amount, _INT64), pc.greater_equal(amount, -_INT64))
+        whole = pc.if_else(inside, pc.round(amount), None).cast(pa.int64())
+        if exact is not None:
+            whole = pc.if_else(mapping.plain.take(field), pc.coalesce(exact, whole), whole)
     judged = with_columns(entries, amount=amount, whole=whole)
-    return with_columns(judged, why=_judge_numbers(judged, rounded, mapping))
+    found = [(wrong, _code(why)) for wrong, why in _wrong(judged, mapping) if pc.any(wrong).as_py()]
+    if not found:
+        return judged
+    kept = (pc.invert(_usable(judged)), judged["why"])
+    return with_columns(judged, why=case(kept, *found, default=_code(Why.FINE)))
 
 
 def _read_numbers(entries: pa.RecordBatch) -> tuple[Column, Column | None]:
@@ -130,27 +152,27 @@ def _integer(word: str | None) -> int | None:
     return int(word) if -(2**63) <= int(word) < 2**63 else None
 
 
-def _judge_numbers(entries: pa.RecordBatch, rounded: Column, mapping: Mapping) -> Column:
+def _wrong(entries: pa.RecordBatch, mapping: Mapping) -> Iterator[tuple[Column, Why]]:
+    """What can be wrong with numbers; the first that is, counts.
+
+    What no field of the mapping can break is not looked for.
+    """
     field, kind, amount = entries["field"], entries["kind"], entries["amount"]
-    missing = pc.is_null(amount)
-    boolean = equals(kind, Kind.BOOLEAN)
-    integral = pc.invert(equals(kind, Kind.NUMBER))
-    magnitude = pc.abs(amount)
-    tolerance = pc.multiply(mapping.tolerance.take(field), pc.max_element_wise(magnitude, 1.0))
-    broken = pc.greater(pc.abs(pc.subtract(amount, rounded)), tolerance)
-    return case(
-        (pc.invert(_usable(entries)), entries["why"]),
-        (pc.and_(missing, boolean), _code(Why.NOT_BOOLEAN)),
-        (missing, _code(Why.NOT_A_NUMBER)),
-        (pc.invert(pc.is_finite(amount)), _code(Why.NOT_FINITE)),
-        (pc.and_(boolean, pc.not_equal(pc.multiply(amount, amount), amount)),
-         _code(Why.NOT_BOOLEAN)),
-        (pc.and_(integral, broken), _code(Why.NOT_WHOLE)),
-        (pc.and_(integral, pc.is_null(entries["whole"])), _code(Why.TOO_LARGE)),
-        (pc.less(amount, mapping.low.take(field)), _code(Why.BELOW_MIN)),
-        (pc.greater(amount, mapping.high.take(field)), _code(Why.ABOVE_MAX)),
-        default=_code(Why.FINE),
-    )  # fmt: skip
+    missing, boolean = pc.is_null(amount), equals(kind, Kind.BOOLEAN)
+    if mapping.has_integers:
+        yield pc.and_(missing, boolean), Why.NOT_BOOLEAN
+    yield missing, Why.NOT_A_NUMBER
+    yield pc.invert(pc.is_finite(amount)), Why.NOT_FINITE
+    if mapping.has_integers:
+        yield pc.and_(boolean, pc.not_equal(pc.multiply(amount, amount), amount)), Why.NOT_BOOLEAN
+        integral, magnitude = pc.invert(equals(kind, Kind.NUMBER)), pc.abs(amount)
+        tolerance = pc.multiply(mapping.tolerance.take(field), pc.max_element_wise(magnitude, 1.0))
+        broken = pc.greater(pc.abs(pc.subtract(amount, pc.round(amount))), tolerance)
+        yield pc.and_(integral, broken), Why.NOT_WHOLE
+        yield pc.and_(integral, pc.is_null(entries["whole"])), Why.TOO_LARGE
+    if mapping.has_limits:
+        yield pc.less(amount, mapping.low.take(field)), Why.BELOW_MIN
+        yield pc.greater(amount, mapping.high.take(field)), Why.ABOVE_MAX
 
 
 def _codes(entries: pa.RecordBatch, mapping: Mapping) -> pa.RecordBatch:

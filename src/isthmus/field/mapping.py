@@ -178,6 +178,20 @@ class Mapping:
         return bool(self.expressions or self.watch)
 
     @cached_property
+    def scales(self) -> bool:
+        """Whether any number is scaled or shifted."""
+        return not all(self.plain.to_pylist())
+
+    @cached_property
+    def has_integers(self) -> bool:
+        """Whether any number must be whole: an integer, a boolean, a count."""
+        return not {Kind.INTEGER, Kind.BOOLEAN, Kind.COUNTER}.isdisjoint(self.kind.to_pylist())
+
+    @cached_property
+    def has_limits(self) -> bool:
+        return bool(self.low.null_count + self.high.null_count < 2 * len(self.maps))
+
+    @cached_property
     def widest(self) -> int:
         """Columns of the block that has most."""
         return max((len(block.columns) for block in self.blocks), default=1)

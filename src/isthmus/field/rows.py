@@ -192,7 +192,9 @@ def _cells(told: pa.RecordBatch, column: Column, pool: pa.Array, height: int) ->
     if not told.num_rows:
         return pa.nulls(height, ARROW_TYPES[column.type])
     values = told["amount" if column.type == "number" else "whole"]
-    cells = pc.scatter(values, told["row"], max_index=height - 1)
+    # Where every row has a value, most often they stand in the order of the rows already.
+    in_order = told.num_rows == height and told["row"].equals(pa.arange(0, height))
+    cells = values if in_order else pc.scatter(values, told["row"], max_index=height - 1)
     if column.type in ("enum", "text"):
         return pool.take(cells)
     return cells if column.type != "boolean" else cells.cast(pa.bool_())

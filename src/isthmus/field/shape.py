@@ -260,12 +260,20 @@ def _counts(of: _Hour, samples: pa.RecordBatch, fates: _Fates) -> Counts:
     if fates.out_of_order:
         late = pc.or_(late, _among(fates.out_of_order, samples))
     tally = partial(_tally, samples["tag"], len(of.tags))
-    received = tally(None)
-    uncertain, bad = tally(equals(samples["grade"], 1)), tally(equals(samples["grade"], BAD_GRADE))
-    nowhere = tally(samples["position"].is_null())
-    unmapped = pc.if_else(pc.is_in(of.tags, value_set=mapping.inputs), 0, nowhere)
-    quarantined = tally(_among(fates.lost, samples))
-    thinned = pc.add(pc.subtract(nowhere, unmapped), tally(_among(fates.thin, samples)))
+    received, nothing = tally(None), pa.repeat(pa.scalar(0, pa.int64()), len(of.tags))
+    uncertain = bad = unmapped = quarantined = thinned = nothing
+    if pc.max(samples["grade"]).as_py():
+        uncertain = tally(equals(samples["grade"], 1))
+        bad = tally(equals(samples["grade"], BAD_GRADE))
+    if samples["position"].null_count:
+        nowhere = tally(samples["position"].is_null())
+        unmapped = pc.if_else(pc.is_in(of.tags, value_set=mapping.inputs), 0, nowhere)
+        thinned = pc.subtract(nowhere, unmapped)
+    if fates.lost:
+        quarantined = tally(_among(fates.lost, samples))
+    if fates.thin:
+        thinned = pc.add(thinned, tally(_among(fates.thin, samples)))
+    gone = pc.add(pc.add(unmapped, quarantined), thinned)
     columns = {
         "source": pa.repeat(pa.scalar(mapping.source), len(of.tags)),
         "tag": of.tags,
@@ -276,8 +284,8 @@ def _counts(of: _Hour, samples: pa.RecordBatch, fates: _Fates) -> Counts:
         "bad": bad,
         "unmapped": unmapped,
         "quarantined": quarantined,
-        "late": tally(late),
-        "shaped": pc.subtract(received, pc.add(pc.add(unmapped, quarantined), thinned)),
+        "late": tally(late) if pc.any(late).as_py() else nothing,
+        "shaped": pc.subtract(received, gone),
         "thinned": thinned,
     }
     table = pa.table(columns, schema=COUNTS_SCHEMA)
@@ -285,12 +293,8 @@ def _counts(of: _Hour, samples: pa.RecordBatch, fates: _Fates) -> Counts:
 
 
 def _tally(tags: Column, size: int, chosen: Column | None) -> Column:
-    """How many of the chosen samples each of `size` tags has; most parcels have none of most."""
-    if chosen is not None:
-        if not pc.any(chosen).as_py():
-            return pa.repeat(pa.scalar(0, pa.int64()), size)
-        tags = tags.filter(chosen)
-    counts = pc.value_counts(tags)
+    """How many samples each of `size` tags has, of all or of the chosen ones."""
+    counts = pc.value_counts(tags if chosen is None else tags.filter(chosen))
     told = pc.scatter(counts.field("counts"), counts.field("values"), max_index=size - 1)
     return told.fill_null(0)
 

@@ -143,11 +143,8 @@ class Intake:
         self.log.close_gap(self.source.name, end=at, now=self.clock.now(), reason=reason)
 
     def _see(self, samples: pa.Table) -> None:
-        credible = pc.less_equal(
-            pc.subtract(
-                samples["device_time"].cast(pa.int64()), samples["received_time"].cast(pa.int64())
-            ),
-            AHEAD,
-        )
-        newest = pc.max(samples["device_time"].cast(pa.int64()).filter(credible)).as_py()
-        self.newest = max(self.newest, newest or 0)
+        times = samples["device_time"].cast(pa.int64())
+        leads = pc.subtract(times, samples["received_time"].cast(pa.int64()))
+        if pc.max(leads).as_py() > AHEAD:
+            times = times.filter(pc.less_equal(leads, AHEAD))
+        self.newest = max(self.newest, pc.max(times).as_py() or 0)

@@ -268,7 +268,7 @@ class SourceRunner:
         """In parcels of bounded size; `batch` is empty afterwards."""
         if not batch:
             return
-        samples = pa.concat_tables(batch)
+        samples = pa.concat_tables(batch).combine_chunks()
         batch.clear()
         # A position holds for all of the samples: they go to disk together or not at all.
         size = PARCEL_SAMPLES if self._position is None else samples.num_rows
