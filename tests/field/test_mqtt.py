@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,9 @@ from isthmus.field.connector import AnyConnector, Refused, Unreachable
 from isthmus.field.connectors.mqtt import MqttConnector, MqttSource
 from isthmus.field.connectors.mqtt import connector as module
 from isthmus.field.connectors.mqtt.address import is_covered
+from isthmus.field.mqtt import link
 from isthmus.field.mqtt.tls import Tls
+from isthmus.field.mqtt.turns import Turns
 from isthmus.field.values import (
     BAD_DECODING,
     BAD_NO_DATA,
@@ -262,6 +264,35 @@ async def test_overlapping_topics_bring_a_message_once(broker: Mosquitto) -> Non
         assert [s.value for s in samples if s.tag == tag] == [20, 21]
 
 
+async def test_a_wildcard_reads_more_topics_than_are_remembered(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MOST_TOPICS", 2)
+    async with opened(connector(broker, "graz/+/temp", "graz/cell-3/temp")) as mqtt:
+        await read_for(mqtt, 0.3)
+        for start in (0, 10):
+            messages = [(f"graz/cell-{number}/temp", str(start + number)) for number in range(5)]
+            await broker.publish(*messages)
+        samples = await read_until(mqtt, lambda seen: len(seen) >= 12)
+    assert [s.value for s in samples if s.tag == "graz/+/temp"] == [*range(5), *range(10, 15)]
+    assert [s.value for s in samples if s.tag == "graz/cell-3/temp"] == [3, 13]
+
+
+async def test_what_is_for_no_tag_any_more_is_acknowledged_and_passed_over(
+    broker: Mosquitto,
+) -> None:
+    async with opened(connector(broker, TEMP, "graz/old")) as before:
+        await read_for(before, 0.3)
+    async with opened(connector(broker, TEMP)) as after:
+        seen = await read_for(after, 0.3)
+        await broker.publish(("graz/old", "1"), ("graz/old", "2"))
+        seen += await read_for(after, 0.3)
+    async with opened(connector(broker, "graz/old")) as again:
+        seen_again = await read_for(again, 0.5)
+    assert [(s.tag, s.quality) for s in seen] == [(TEMP, BAD_WAITING_FOR_INITIAL_DATA)]
+    assert [s.quality for s in seen_again] == [BAD_WAITING_FOR_INITIAL_DATA]
+
+
 async def test_one_message_feeds_many_tags_with_its_own_time(broker: Mosquitto) -> None:
     tags = ["cell/s#$.state", "cell/s#$.counters.ok", "cell/s#$.counters.nok"]
     message = {"ts": "2026-03-01T06:00:00.250+01:00", "state": "RUN"}
@@ -361,6 +392,29 @@ async def test_a_broker_that_waits_for_twenty_acknowledgements_does_not_slow_us_
         assert took < 400 / 80 * 0.8
     finally:
         await broker.stop()
+
+
+@pytest.mark.parametrize(("protocol", "rests"), [("3.1.1", False), ("5", True)])
+async def test_reading_rests_only_while_the_broker_surely_may_send_more(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch, protocol: str, *, rests: bool
+) -> None:
+    asked: list[Callable[[], bool]] = []
+
+    class Watched(Turns):
+        def __init__(self, loop: Any, sock: Any, read: Any, may_rest: Callable[[], bool]) -> None:
+            asked.append(may_rest)
+            super().__init__(loop, sock, read, may_rest)
+
+    monkeypatch.setattr(link, "Turns", Watched)
+    async with opened(connector(broker, TEMP, protocol=protocol)) as mqtt:
+        await read_for(mqtt, 0.3)
+        (may_rest,) = asked
+        assert may_rest()
+        await broker.publish((TEMP, "1"))
+        await read_unacknowledged(mqtt, 1)
+        assert may_rest() is rests
+        await mqtt.acknowledge()
+        assert may_rest()
 
 
 async def test_few_messages_still_share_a_transaction(broker: Mosquitto) -> None:

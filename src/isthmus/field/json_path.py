@@ -1,6 +1,7 @@
 """JSONPath (RFC 9535) into decoded JSON: plain dotted paths are walked, the rest is compiled."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -8,6 +9,11 @@ from typing import Any, Final
 _STEP: Final = re.compile(
     r"""\.(?P<name>[^\W\d]\w*) | \[(?P<index>-?\d{1,9})\] | \['(?P<quoted>[^'\\]*)'\]""", re.VERBOSE
 )
+
+ABSENT: Final = object()
+"""Nothing is there; not even null."""
+Get = Callable[[Any], Any]
+"""The one value at a place of a document, or ABSENT."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,16 @@ def json_path(text: str) -> JsonPath:
         except ModuleNotFoundError:
             return JsonPath(text, None)
     return JsonPath(text, steps)
+
+
+@lru_cache(maxsize=4096)
+def getter(path: JsonPath) -> Get:
+    """What a path with `steps` finds, without a list around it."""
+    match path.steps:
+        case (str(name),):
+            return lambda document: document.get(name, ABSENT) if type(document) is dict else ABSENT
+        case _:
+            return lambda document: next(iter(path.find(document)), ABSENT)
 
 
 def _plain_steps(text: str) -> tuple[str | int, ...] | None:

@@ -30,6 +30,9 @@ def add_value(  # noqa: PLR0917 - the columns in their order
     quality: int = GOOD,
 ) -> None:
     """Add one value; booleans become 0 and 1, integers a double cannot hold become text."""
+    if type(value) is float:  # most are
+        samples.add(tag, device_time, received_time, value, None, quality)
+        return
     number: float | None = None
     text: str | None = None
     match value:

@@ -58,6 +58,7 @@ def client(settings: Settings, version: Version) -> "Driver":
         reconnect_on_failure=False,  # the runtime reconnects, with a new connector
         manual_ack=True,
     )
+    made.with_properties = version_5
     made.connect_timeout = settings.timeout
     if settings.user is not None:
         made.username_pw_set(settings.user, settings.password)

@@ -7,22 +7,20 @@ else (sessions, acknowledgements, keep-alive, TLS) is paho's. Imported in `clien
 
 import ssl
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from paho.mqtt.client import Client
-from paho.mqtt.enums import MQTTProtocolVersion
 
 from isthmus.field.mqtt.publications import Publications, Published
+from isthmus.field.mqtt.turns import AT_ONCE
 
 if TYPE_CHECKING:
     from paho.mqtt.client import SocketLike
 
 PUBACK: Final = 0x40
-_PUBACK: Final = struct.Struct(">BBH")
-"""With nothing to explain it is the same in MQTT 3.1.1 and 5."""
-_AT_ONCE: Final = 65_536
-"""Bytes per system call; what is more waits for the next turn of the event loop."""
+_PUBACK_OF_TWO: Final = PUBACK << 8 | 2
+"""How each begins; with nothing to explain it is the same in MQTT 3.1.1 and 5."""
 
 
 class Wire:
@@ -35,13 +33,15 @@ class Wire:
         self._ended: OSError | bool = False
         """True: the broker has closed the connection; an error that paho has not seen yet."""
 
-    def fill(self) -> list[Published]:
-        """Read what is there; the publications among it."""
-        found = self._read()
+    def fill(self) -> tuple[list[Published], int]:
+        """Read what is there: the publications among it, and how many bytes came."""
+        found, size = self._read()
         # TLS may hold decoded bytes the selector knows nothing of.
         while isinstance(self._sock, ssl.SSLSocket) and not self._ended and self._sock.pending():
-            found += self._read()
-        return found
+            more, bytes_more = self._read()
+            found += more
+            size += bytes_more
+        return found, size
 
     @property
     def unread(self) -> bool:
@@ -76,20 +76,20 @@ class Wire:
     def setblocking(self, flag: bool) -> None:  # noqa: FBT001 - as sockets have it
         self._sock.setblocking(flag)
 
-    def _read(self) -> list[Published]:
+    def _read(self) -> tuple[list[Published], int]:
         try:
-            data = self._sock.recv(_AT_ONCE)
+            data = self._sock.recv(AT_ONCE)
         except (BlockingIOError, ssl.SSLWantReadError):
-            return []
+            return [], 0
         except OSError as error:
             self._ended = error
-            return []
+            return [], 0
         if not data:
             self._ended = True
-            return []
+            return [], 0
         found, others = self._publications.feed(data)
         self._others += others
-        return found
+        return found, len(data)
 
 
 class Driver(Client):
@@ -98,23 +98,30 @@ class Driver(Client):
     It overrides and calls what is private to paho, which is pinned in our lock file.
     """
 
-    on_published: Callable[[Published], None]
+    on_published: Callable[[list[Published]], None]
+    with_properties: bool
+    """Whether this is MQTT 5."""
 
-    def read(self) -> None:
+    def read(self) -> int:
+        """What is there; says how many bytes that was."""
         wire: Any = self.socket()
         if wire is None:
-            return
-        for published in wire.fill():
-            self.on_published(published)
+            return 0
+        found, size = wire.fill()
+        if found:
+            self.on_published(found)
         while wire.unread and self.socket() is wire:
             self.loop_read()
+        return int(size)
 
-    def acknowledge(self, identifiers: Iterable[int]) -> None:
+    def acknowledge(self, identifiers: Sequence[int]) -> None:
         """Say PUBACK for each, all in one write."""
-        packets = b"".join(_PUBACK.pack(PUBACK, 2, identifier) for identifier in identifiers)
-        if packets:
-            self._packet_queue(PUBACK, packets, 0, 0)
+        if not identifiers:
+            return
+        words = [_PUBACK_OF_TWO] * (2 * len(identifiers))
+        words[1::2] = identifiers
+        self._packet_queue(PUBACK, struct.pack(f">{len(words)}H", *words), 0, 0)
 
     def _create_socket(self) -> "SocketLike":
-        with_properties = self._protocol == MQTTProtocolVersion.MQTTv5
-        return Wire(super()._create_socket(), Publications(with_properties=with_properties))
+        publications = Publications(with_properties=self.with_properties)
+        return Wire(super()._create_socket(), publications)

@@ -3,11 +3,10 @@
 import asyncio
 import contextlib
 import ssl
-from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from isthmus.base.clock import SECOND, Clock, Micros
+from isthmus.base.clock import Clock
 from isthmus.field.connector import Refused, Unreachable
 from isthmus.field.mqtt.client import (
     MOST_UNACKNOWLEDGED,
@@ -17,10 +16,10 @@ from isthmus.field.mqtt.client import (
     client,
     dial,
 )
+from isthmus.field.mqtt.inbox import Inbox
 from isthmus.field.mqtt.publications import Published
+from isthmus.field.mqtt.turns import Turns
 
-MOST_WAITING: Final = 100_000
-"""Messages kept in memory. With QoS 1 the broker stops long before; QoS 0 knows no such brake."""
 _FILTERS_PER_REQUEST: Final = 100
 _CLOSE_WAITS: Final = 2.0
 """Seconds for a connection that is just being made."""
@@ -44,34 +43,20 @@ class _ClosedEarly(Unreachable):
     """The connection ended before a greeting: so some brokers answer to an unknown version."""
 
 
-class Message(NamedTuple):
-    """One publication as it came."""
-
-    topic: str
-    payload: bytes
-    retained: bool
-    received: Micros
-    id: int
-    qos: int
-
-
 class Link:
     """One connection. `inbox` fills by itself while the event loop runs."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        self.inbox: deque[Message] = deque()
+        self.inbox = Inbox(clock)
         self.arrived = asyncio.Event()
         """Set when a message came or the link is lost."""
         self.stalled = asyncio.Event()
         """Set when the broker may be waiting for our acknowledgement before it sends more."""
-        self.overflowed = 0
-        """QoS 0 messages that found no room in memory since the connection was opened."""
         self._settings = settings
-        self._clock = clock
-        self._last = 0
         self._unacknowledged = 0
         self._loop = asyncio.get_running_loop()
         self._connecting: asyncio.Future[Any] | None = None
+        self._turns: Turns | None = None
         self._speak("3.1.1" if settings.protocol == "3.1.1" else "5")
 
     def _speak(self, version: Version) -> None:
@@ -159,11 +144,10 @@ class Link:
                 raise Unreachable("no answer to our subscription") from error
         return granted
 
-    def acknowledge(self, messages: Sequence[Message]) -> None:
+    def acknowledge(self, identifiers: Sequence[int]) -> None:
         """Tell the broker that it may forget these. On a lost link it delivers them again."""
-        waiting = [message.id for message in messages if message.qos]
-        self._client.acknowledge(waiting)
-        self._unacknowledged -= len(waiting)
+        self._client.acknowledge(identifiers)
+        self._unacknowledged -= len(identifiers)
         if self._unacknowledged < self._window:
             self.stalled.clear()
 
@@ -214,12 +198,13 @@ class Link:
         self._client.on_socket_unregister_write = lambda _client, _data, open_: self._remove_writer(
             open_
         )
-        self._loop.add_reader(sock, self._client.read)
+        self._turns = Turns(self._loop, sock, self._client.read, self._may_rest)
         if self._client.want_write():
             self._loop.add_writer(sock, self._client.loop_write)
 
     def _forget(self, sock: Any) -> None:
-        self._loop.remove_reader(sock)
+        if self._turns is not None:
+            self._turns.close()
         self._loop.remove_writer(sock)
 
     def _remove_writer(self, sock: Any) -> None:
@@ -259,26 +244,17 @@ class Link:
         if answer is not None and not answer.done():
             answer.set_result(str(reason) if reason.is_failure else "")
 
-    def _on_published(self, published: Published) -> None:
-        topic, payload, retained, identifier, qos = published
-        if len(self.inbox) >= MOST_WAITING:
-            # QoS 1 is not acknowledged: the broker keeps it for the next connection.
-            self.overflowed += qos == 0
-            return
-        self.inbox.append(Message(topic, payload, retained, self._now(), identifier, qos))
+    def _on_published(self, published: list[Published]) -> None:
+        self._unacknowledged += self.inbox.add(published)
         self.arrived.set()
-        if qos:
-            self._unacknowledged += 1
-            if self._unacknowledged >= self._window:
-                self.stalled.set()
+        if self._unacknowledged >= self._window:
+            self.stalled.set()
 
-    def _now(self) -> Micros:
-        """Time of receipt, never twice the same: (tag, device time) tells samples apart."""
-        now = self._clock.now()
-        if self._last - SECOND < now <= self._last:
-            now = self._last + 1
-        self._last = now
-        return now
+    def _may_rest(self) -> bool:
+        """Whether the broker has leave to send more; with 3.1.1 we do not know of how much."""
+        if self._version == "5":
+            return self._unacknowledged < MOST_UNACKNOWLEDGED
+        return not self._unacknowledged
 
 
 def _refused(reason: str) -> type[Exception]:

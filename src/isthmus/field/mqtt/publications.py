@@ -3,24 +3,20 @@
 Pure functions and a buffer; MQTT 3.1.1 and 5, sections 2 and 3.3.
 """
 
-import struct
-from typing import Final, NamedTuple
+from typing import Final
 
-PUBLISH: Final = 3
+Published = tuple[bytes, bytes, int, int]
+"""What a PUBLISH says: topic, payload, its first byte (see RETAINED, QOS_1), and its number with
+QoS 1. No object of its own: there are tens of thousands a second."""
+
+RETAINED: Final = 0x01
+QOS_1: Final = 0x02
+PUBLISH: Final = 0x30
+_KIND: Final = 0xF4
+"""Of the first byte: what is PUBLISH under it has QoS 0 or 1, which are those we read."""
 _CONTINUES: Final = 0x80
 """The highest bit of a byte of a length: another one follows, of four at most."""
 _LONGEST_LENGTH: Final = 4
-_SIZE: Final = struct.Struct(">H")
-
-
-class Published(NamedTuple):
-    """What a PUBLISH says; `id` is 0 with QoS 0."""
-
-    topic: str
-    payload: bytes
-    retained: bool
-    id: int
-    qos: int
 
 
 class Publications:
@@ -50,59 +46,55 @@ class Publications:
         return found, others
 
 
+def topic_name(topic: bytes) -> str:
+    """A topic as text; empty, which no tag means, if it is none against the standard."""
+    try:
+        return topic.decode()
+    except UnicodeDecodeError:
+        return ""
+
+
 def _cut(data: bytes, *, with_properties: bool) -> tuple[list[Published], bytes, int]:
+    """One pass, without a call for an ordinary packet: this runs for every message there is."""
     found: list[Published] = []
     others: list[bytes] = []
     at, end = 0, len(data)
-    while at < end:
-        try:
-            length, body = _length(data, at + 1)
-        except ValueError:
-            return found, b"".join([*others, data[at:]]), end
+    while at + 1 < end:
+        head, length, body = data[at], data[at + 1], at + 2
+        if length >= _CONTINUES:
+            try:
+                length, body = _length(data, at + 1)
+            except ValueError:
+                return found, b"".join([*others, data[at:]]), end
         stop = body + length
         if length < 0 or stop > end:
             break
-        published = _read(data, at, body, stop, with_properties=with_properties)
-        if published is None:
-            others.append(data[at:stop])
-        else:
-            found.append(published)
+        if head & _KIND == PUBLISH and length > 1:
+            topic = body + 2
+            after = topic + (data[body] << 8 | data[body + 1])
+            start = after + (head & QOS_1)  # its number has two bytes
+            if with_properties:
+                none = start < stop and not data[start]
+                start = start + 1 if none else _after_properties(data, start, stop)
+            if start <= stop and (with_properties or after > topic):
+                number = data[after] << 8 | data[after + 1] if head & QOS_1 else 0
+                found.append((data[topic:after], data[start:stop], head, number))
+                at = stop
+                continue
+        others.append(data[at:stop])
         at = stop
     return found, b"".join(others), at
 
 
-def _read(data: bytes, at: int, body: int, stop: int, *, with_properties: bool) -> Published | None:
-    """None: it is no publication, or none that we could acknowledge."""
-    head = data[at]
-    qos = head >> 1 & 3
-    if head >> 4 != PUBLISH or qos > 1 or stop - body < 2:
-        return None
-    (size,) = _SIZE.unpack_from(data, body)
-    after = body + 2 + size
-    identifier = 0
-    if qos and after + 2 <= stop:
-        (identifier,) = _SIZE.unpack_from(data, after)
-    start = after + 2 * qos
-    if with_properties and start < stop:
-        try:
-            length, start = _length(data, start)
-        except ValueError:
-            return None
-        start = start + length if length >= 0 else stop + 1
-    elif with_properties or not size:
-        return None
-    if start > stop:
-        return None
-    return Published(
-        _text(data[body + 2 : after]), data[start:stop], bool(head & 1), identifier, qos
-    )
-
-
-def _text(topic: bytes) -> str:
+def _after_properties(data: bytes, at: int, stop: int) -> int:
+    """Where the payload begins; beyond `stop` if that cannot be."""
+    if at >= stop:
+        return stop + 1
     try:
-        return topic.decode()
-    except UnicodeDecodeError:
-        return ""  # against the standard; it matches no tag
+        length, start = _length(data, at)
+    except ValueError:
+        return stop + 1
+    return start + length if length >= 0 else stop + 1
 
 
 def _length(data: bytes | bytearray, at: int) -> tuple[int, int]:

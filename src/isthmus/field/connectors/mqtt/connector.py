@@ -16,13 +16,15 @@ from isthmus.field.connectors.mqtt.address import (
     parse_address,
     topic_matches,
 )
-from isthmus.field.connectors.mqtt.payload import Subscribed, readings
+from isthmus.field.connectors.mqtt.payload import Subscribed
+from isthmus.field.connectors.mqtt.reader import Manner, Reader, reader
 from isthmus.field.connectors.mqtt.spec import MqttSource
 from isthmus.field.first_values import FirstValues
 from isthmus.field.json_path import json_path
-from isthmus.field.json_samples import Reading
 from isthmus.field.mqtt.broker import settings
-from isthmus.field.mqtt.link import Link, Message, wait
+from isthmus.field.mqtt.inbox import Batch
+from isthmus.field.mqtt.link import Link, wait
+from isthmus.field.mqtt.publications import RETAINED, topic_name
 from isthmus.field.samples import Samples
 from isthmus.field.values import (
     BAD_USER_ACCESS_DENIED,
@@ -34,9 +36,9 @@ from isthmus.model.spec.site import SourceSpec
 _READ_WAITS: Final = 1.0
 """Seconds, by the contract of `read()`."""
 _MOST_MESSAGES: Final = 5_000
-"""Taken by one `read()`."""
+"""Taken by one `read()`; more only if they came together."""
 _MOST_TOPICS: Final = 50_000
-"""Whose tags are remembered: a wildcard may meet any number of them."""
+"""Remembered at most, beside those the tags name: a wildcard may meet any number of them."""
 
 
 class MqttConnector(Connector[MqttSource]):
@@ -48,10 +50,14 @@ class MqttConnector(Connector[MqttSource]):
         super().__init__(name, spec, tags, clock)
         self._by_filter = _by_filter(spec, tags)
         self._wildcards = [name for name in self._by_filter if has_wildcard(name)]
-        self._by_topic: dict[str, tuple[Subscribed, ...]] = {}
-        self._retained: set[str] = set()
+        self._manner = Manner(spec.max_payload_kb * 1024, spec.partial)
+        self._readers: dict[bytes, Reader] = {}
+        """Of each topic that came."""
+        self._of_wildcards: dict[tuple[str, ...], Reader] = {}
+        """Of topics that only wildcards mean: they share it."""
+        self._retained: set[bytes] = set()
         self._buffer = Samples()
-        self._unacknowledged: list[Message] = []
+        self._unacknowledged: list[int] = []
         self._link: Link | None = None
         self._waiting = FirstValues((), 0.0, 0.0)
         self._overflowed = 0
@@ -83,17 +89,19 @@ class MqttConnector(Connector[MqttSource]):
             await wait(link.arrived, self._waiting.wait(loop.time(), _READ_WAITS))
         link.tick()
         link.arrived.clear()
-        messages = [link.inbox.popleft() for _ in range(min(len(link.inbox), _MOST_MESSAGES))]
-        for message in messages:
-            came = self._take(message)
+        before, identifiers = len(self._buffer), []
+        for batch in link.inbox.take(_MOST_MESSAGES):
+            self._take(batch)
+            identifiers += batch.identifiers
             if self._waiting:
-                self._waiting.came((reading.tag for reading in came), loop.time())
+                self._waiting.came(self._buffer.tag[before:], loop.time())
+                before = len(self._buffer)
         self._add_bad(self._waiting.due(loop.time()), BAD_WAITING_FOR_INITIAL_DATA)
         table = self._buffer.take()
         if table is None and not self._unacknowledged:
-            link.acknowledge(messages)  # nothing in them is for us
+            link.acknowledge(identifiers)  # nothing in them is for us
         else:
-            self._unacknowledged += messages
+            self._unacknowledged += identifiers
         return table
 
     async def gather(self, seconds: float) -> None:
@@ -105,7 +113,7 @@ class MqttConnector(Connector[MqttSource]):
 
     def missed(self) -> list[Missed]:
         since, self._last_read = self._last_read, self.clock.now()
-        lost = self._link.overflowed - self._overflowed if self._link else 0
+        lost = self._link.inbox.overflowed - self._overflowed if self._link else 0
         if not lost:
             return []
         self._overflowed += lost
@@ -122,32 +130,36 @@ class MqttConnector(Connector[MqttSource]):
             raise RuntimeError("read before open, or after close")
         return self._link
 
-    def _take(self, message: Message) -> Sequence[Reading]:
-        """Put a message's values into the buffer."""
-        if message.retained:
-            # Overlapping filters bring it once for each: it is one present value.
-            if message.topic in self._retained:
-                return ()
-            self._retained.add(message.topic)
-        found = readings(
-            self._tags_of(message.topic),
-            message.payload,
-            message.received,
-            longest=self.spec.max_payload_kb * 1024,
-            partial=self.spec.partial,
-        )
-        for tag, value, device_time, quality in found:
-            add_value(self._buffer, tag, value, device_time, message.received, quality)
-        return found
+    def _take(self, batch: Batch) -> None:
+        """Put the messages' values into the buffer."""
+        known, buffer = self._readers, self._buffer
+        for received, (topic, payload, head, _) in enumerate(batch.publications, batch.received):
+            if head & RETAINED and self._is_known_already(topic):
+                continue
+            found = known.get(topic) or self._reader(topic)
+            found.take(payload, received, buffer)
 
-    def _tags_of(self, topic: str) -> tuple[Subscribed, ...]:
-        tags = self._by_topic.get(topic)
-        if tags is None:
-            meant = [name for name in self._wildcards if topic and topic_matches(name, topic)]
-            tags = tuple(tag for name in (topic, *meant) for tag in self._by_filter.get(name, ()))
-            if len(self._by_topic) < _MOST_TOPICS:
-                self._by_topic[topic] = tags
-        return tags
+    def _is_known_already(self, topic: bytes) -> bool:
+        """Overlapping filters bring a retained message once for each: it is one present value."""
+        known = topic in self._retained
+        self._retained.add(topic)
+        return known
+
+    def _reader(self, topic: bytes) -> Reader:
+        """Of a topic that is not known, or not remembered for want of room."""
+        name = topic_name(topic)
+        meant = tuple(one for one in self._wildcards if name and topic_matches(one, name))
+        found = self._of_wildcards.get(meant) if name not in self._by_filter else None
+        if found is None:
+            tags = [tag for one in (name, *meant) for tag in self._by_filter.get(one, ())]
+            found = reader(tags, self._manner)
+        if name in self._by_filter:
+            self._readers[topic] = found
+        else:
+            self._of_wildcards[meant] = found
+            if len(self._readers) < _MOST_TOPICS:
+                self._readers[topic] = found
+        return found
 
     def _add_denied(self, denied: Sequence[str]) -> set[str]:
         tags = {

@@ -1,7 +1,7 @@
 """One Sparkplug host application: births, data and deaths in, samples out; STATE is all it says."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import ClassVar, Final
 
@@ -26,8 +26,8 @@ from isthmus.field.connectors.sparkplug.tree import children
 from isthmus.field.first_values import FirstValues
 from isthmus.field.mqtt.broker import settings
 from isthmus.field.mqtt.client import Publication
+from isthmus.field.mqtt.inbox import Message as Arrived
 from isthmus.field.mqtt.link import Link, wait
-from isthmus.field.mqtt.link import Message as Arrived
 from isthmus.field.samples import Samples
 from isthmus.field.values import BAD_WAITING_FOR_INITIAL_DATA, add_value
 from isthmus.model.spec.site import SourceSpec
@@ -88,11 +88,7 @@ class SparkplugConnector(Connector[SparkplugSource]):
             await wait(link.arrived, self._wait(now()))
         link.tick()
         link.arrived.clear()
-        came = [link.inbox.popleft() for _ in range(min(len(link.inbox), _MOST_MESSAGES))]
-        for arrived in came:
-            self._take(arrived, now())
-        # A clean session brings nothing again: there is no use in waiting for the disk.
-        link.acknowledge(came)
+        self._take_waiting(link, now)
         self._look_at_clock(now())
         await self._speak_if_heard(link, now())
         for tag in self._waiting.due(now()):
@@ -162,6 +158,13 @@ class SparkplugConnector(Connector[SparkplugSource]):
             self._edges[node] = found
         return found
 
+    def _take_waiting(self, link: Link, now: Callable[[], float]) -> None:
+        for batch in link.inbox.take(_MOST_MESSAGES):
+            for arrived in batch.messages():
+                self._take(arrived, now())
+            # A clean session brings nothing again: there is no use in waiting for the disk.
+            link.acknowledge(batch.identifiers)
+
     def _take(self, arrived: Arrived, now: float) -> None:
         if arrived.topic == self._state:
             # A retained one is older than our birth.
@@ -228,9 +231,9 @@ class SparkplugConnector(Connector[SparkplugSource]):
 
     def _count_overflow(self, link: Link) -> None:
         since, self._last_read = self._last_read, self.clock.now()
-        lost = link.overflowed - self._overflowed
+        lost = link.inbox.overflowed - self._overflowed
         if lost:
-            self._overflowed = link.overflowed
+            self._overflowed = link.inbox.overflowed
             why = f"{lost} messages came faster than they could be stored"
             self._missed.append(Missed(since, self._last_read, why))
 
@@ -243,8 +246,5 @@ class SparkplugConnector(Connector[SparkplugSource]):
             await wait(link.arrived, min(0.1, end - loop.time()))
             link.tick()
             link.arrived.clear()
-            came, link.inbox = list(link.inbox), type(link.inbox)()
-            for arrived in came:
-                self._take(arrived, loop.time())
-            link.acknowledge(came)
+            self._take_waiting(link, loop.time)
             await self._speak(link, loop.time())
