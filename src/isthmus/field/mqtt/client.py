@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
 Version = Literal["5", "3.1.1"]
 
-MOST_UNACKNOWLEDGED: Final = 1_000
-"""Sent to us before we acknowledge (MQTT 5): so fast may a source be between two writes to disk."""
+MOST_UNACKNOWLEDGED: Final = 3_000
+"""Sent to us before we acknowledge (MQTT 5). Half of it, between two writes to disk a quarter of a
+second apart, is 6,000 messages a second; what is faster is written more often."""
 
 
 class Publication(NamedTuple):
