@@ -445,6 +445,12 @@ def test_an_empty_quarantine_says_so(works: Works) -> None:
     assert said == "Nothing of `press` with code Q012 is in quarantine.\n"
 
 
+def test_a_mistyped_source_is_not_taken_for_one_without_quarantine(works: Works) -> None:
+    works.hear((STATE, 1, 0))
+    said = isthmus("list", "--source", "pres").output
+    assert said.endswith("The model has no such source; did you mean `press`?\n")
+
+
 def test_no_data_is_said(works: Works) -> None:
     done = isthmus("list")
     assert done.exit_code == 1

@@ -14,6 +14,7 @@ import typer
 from isthmus.flow.log_reader import LogReader, QuarantineGroup
 from isthmus.flow.parcel import Quarantined
 from isthmus.model.plant import Plant
+from isthmus.model.suggest import did_you_mean_or_list
 
 quarantine = typer.Typer(
     help="Samples and records that break the contract of their field, kept with the reason.",
@@ -61,7 +62,7 @@ def list_(  # noqa: PLR0917 - options of a command line
     ]
     groups.sort(key=lambda one: (-one.count, one.code, one.source, one.tag))
     lines = [_line(group, plant) for group in groups[:limit]]
-    _print(lines, form, _nothing(source, code, since))
+    _print(lines, form, _nothing(plant, source, code, since))
     if len(groups) > limit:
         typer.echo(f"{len(groups) - limit} more groups (--limit)", err=True)
     for said in _raw_alone(plant, source):
@@ -87,7 +88,7 @@ def show(  # noqa: PLR0917 - options of a command line
         if _asked(one.source, one.code, source, code)
     ]
     found.sort(key=lambda one: -one.received_time)
-    _print([_entry(one) for one in found[:limit]], form, _nothing(source, code, since))
+    _print([_entry(one) for one in found[:limit]], form, _nothing(plant, source, code, since))
     if len(found) > limit:
         typer.echo(f"{len(found) - limit} more entries (--limit)", err=True)
 
@@ -195,11 +196,15 @@ def _asked(of: str, said: str, source: str, codes: Sequence[str] | None) -> bool
     return source in ("", of) and (not codes or said in {code.upper() for code in codes})
 
 
-def _nothing(source: str, codes: Sequence[str] | None, since: str) -> str:
+def _nothing(plant: Plant, source: str, codes: Sequence[str] | None, since: str) -> str:
     of = f" of `{source}`" if source else ""
     kind = f" with code {', '.join(codes)}" if codes else ""
     then = f" since {since}" if since else ""
-    return f"Nothing{of}{kind} is in quarantine{then}."
+    said = f"Nothing{of}{kind} is in quarantine{then}."
+    if not source or source in plant.sources:
+        return said
+    hint = did_you_mean_or_list(source, plant.sources, "sources")
+    return f"{said} The model has no such source; {hint}"
 
 
 def _line(group: QuarantineGroup, plant: Plant) -> dict[str, Any]:
