@@ -266,6 +266,7 @@ async def test_proposals_have_a_score_and_reasons_in_the_readers_language(
     assert f'value="{GOOD}" checked' in best
     assert reason in unescape(text_of(best))
     assert re.search(r"0[.,]\d\d", text_of(best))
+    assert ("Teile" in text_of(wish.split("</legend>", 1)[0])) == (language == "de")
     assert "machine_state.state" in page.split('id="mapped"', 1)[1]
 
 

@@ -149,6 +149,12 @@ _PLC: Final = {
 }
 
 _OPCUA: Final = {
+    "publishes every": "veröffentlicht alle",
+    "keep-alive": "Lebenszeichen",
+    "lifetime": "Lebensdauer",
+    "samples every": "tastet ab alle",
+    "queue": "Warteschlange",
+    "endpoint": "Endpunkt",
     "lost <endpoint#>: <why>": "<endpoint> verloren: <why!>",
     "<endpoint#> serves worse than before (ServiceLevel <level#> instead of <before#>); the best server of the set is looked for": "<endpoint> dient schlechter als zuvor (ServiceLevel <level> statt <before>); der beste Server der Gruppe wird gesucht",
     "the server's clock is <seconds#> s ahead of ours: set it right": "die Uhr des Servers geht <seconds> s vor: stellen Sie sie richtig",

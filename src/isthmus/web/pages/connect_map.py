@@ -145,7 +145,7 @@ def _wish(
     return Wish(
         key=one.key,
         unit=question.f.unit(spec.unit or ""),
-        doc=spec.doc,
+        doc=spec.description.get(question.t.language, spec.doc),
         options=[_option(question, each, chosen) for each in one.proposals],
         none=chosen == NONE,
         by_hand=by_hand,
