@@ -42,13 +42,12 @@ def english_in(text: str) -> list[str]:
 MODEL = sorted(
     file
     for file in (SOURCE / "model").rglob("*.py")
-    # The reference, the catalogue and the plan have tables or pages of their own; commands for
-    # many machines at once have no page, and speak English only.
+    # The reference, the catalogue and the plan have tables or pages of their own.
     if file.name not in {"catalogue.py", "reference.py", "publish.py", "plan_text.py"}
-    and file.name not in {"masking.py", "bulk.py", "clone.py"}
+    and file.name != "masking.py"
 )
 FRAGMENTS = {
-    " and x1 more", "must be ", "has too ", "isthmus library x1", "machine_type: x1",
+    " and x1 more", "must be ", "has too ", "isthmus library x1", "machine_type: x1", "as at x1",
     *(words for _, words in _LIMITS.values()),
 }  # fmt: skip
 """Parts of sentences, that are read with the rest of them below; and what is no sentence."""

@@ -11,7 +11,6 @@ SENTENCES: Final[Mapping[str, str]] = MappingProxyType(
         "the model has errors already: `isthmus check` shows them": "das Modell hat schon Fehler: `isthmus check` zeigt sie",
         "say in which line the machine stands, as `site/area/line`": "sagen Sie, in welcher Linie die Maschine steht, als `standort/bereich/linie`",
         "a machine needs a name and a type": "eine Maschine braucht einen Namen und einen Typ",
-        "no machine type `<name>`; <hint>": "kein Maschinentyp `<name>`; <hint!>",
         "no block `<name>`; <hint>": "kein Block `<name>`; <hint!>",
         "no source `<name>` that a machine reads from; <hint>": "keine Quelle `<name>`, von der eine Maschine liest; <hint!>",
         "no machine": "keine Maschine",

@@ -391,6 +391,38 @@ _EDITING: Final = {
     "`<key>` stands in one line with others": "`<key>` steht mit anderen in einer Zeile",
 }
 
+_MANY: Final = {
+    "row <row#>, column `<column>`: <message!>": "Zeile <row>, Spalte `<column>`: <message!>",
+    "row <row#>: <message!>": "Zeile <row>: <message!>",
+    "the column is there twice": "die Spalte ist zweimal da",
+    "<count#> cells, but <columns#> columns": "<count> Zellen, aber <columns> Spalten",
+    "there is a source `<name>` already; leave the `source.…` cells empty": "die Quelle `<name>` gibt es schon; lassen Sie die Zellen `source.…` leer",
+    "`<template>` needs a column `<column>`": "`<template>` braucht eine Spalte `<column>`",
+    "is empty": "ist leer",
+    "`<name>`: only lower case letters, digits, `-` and `_`": "`<name>`: nur Kleinbuchstaben, Ziffern, `-` und `_`",
+    "is empty, and the type does not say its kind": "ist leer, und der Typ sagt nicht, von welcher Art",
+    "the table is empty": "die Tabelle ist leer",
+    "no machine type `<name>`; <hint>": "kein Maschinentyp `<name>`; <hint!>",
+    "the table has no machine": "die Tabelle hat keine Maschine",
+    "the column is missing": "die Spalte fehlt",
+    "is empty; machines of type `<type>` need it": "ist leer; Maschinen vom Typ `<type>` brauchen es",
+    "no source `<name>`; <hint>": "keine Quelle `<name>`; <hint!>",
+    "not CSV: <why>": "kein CSV: <why>",
+    "nothing uses this column; <hint>": "nichts verwendet diese Spalte; <hint!>",
+    "`<name>` stands in row <row#> already": "`<name>` steht schon in Zeile <row>",
+    "there is a machine `<name>` already": "die Maschine `<name>` gibt es schon",
+    "no machine `<name>`; <hint>": "keine Maschine `<name>`; <hint!>",
+    "no machine `<name>`<hint>": "keine Maschine `<name>`<hint!>",
+    "no machine `<name>`": "keine Maschine `<name>`",
+    "there is a source `<name>` already; `--set source=<name>` if the copy reads it": "die Quelle `<name>` gibt es schon; `--set source=<name>`, wenn die Kopie aus ihr liest",
+    "`<key>` is not written in one place; copy it by hand": "`<key>` steht nicht an einer einzigen Stelle; kopieren Sie es von Hand",
+    "the copy must differ in:": "die Kopie muss sich unterscheiden in:",
+    "the copy must differ in:\n<list!>": "die Kopie muss sich unterscheiden in:\n<list>",
+    "`<path>`: say where it stands as site/area/line/machine": "`<path>`: sagen Sie, wo sie steht, als standort/bereich/linie/maschine",
+    "`<key>`: the copy reads a source that is there already": "`<key>`: die Kopie liest aus einer Quelle, die es schon gibt",
+    "`<key>` is nothing a copy can differ in": "`<key>` ist nichts, worin sich eine Kopie unterscheiden kann",
+}
+
 _PICTURE: Final = {
     "error": "Fehler",
     "warning": "Warnung",
@@ -409,5 +441,5 @@ _PICTURE: Final = {
 """What `Problem.render` and the summary put around the sentences."""
 
 SENTENCES: Final[Mapping[str, str]] = MappingProxyType(
-    _YAML | _FILLING | _HINTS | _SHAPE | _RULES | _EDITING | _PICTURE
+    _YAML | _FILLING | _HINTS | _SHAPE | _RULES | _EDITING | _MANY | _PICTURE
 )
