@@ -2,8 +2,10 @@
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from isthmus.runtime.device_clock import DeviceClock
+from isthmus.runtime.device_clock import Clocks, DeviceClock, Judged, Verdict
 from isthmus.testing.one_source import sample, samples
 
 HOUR = 3600.0
@@ -60,3 +62,64 @@ def test_time_of_a_tag_that_goes_back_is_a_jump_and_told_once(clock):
 def test_old_rows_of_a_table_are_no_jump(clock):
     clock.judge(at("a", HOUR, HOUR), live=False)
     assert clock.judge(at("a", 0, HOUR + 1), live=False) == "fine"
+
+
+# Several machines ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clocks() -> Clocks:
+    return Clocks({"press": ["p1", "p2"], "saw": ["s1"], "mill": ["m1", "p1"]})
+
+
+def together(*values: tuple[str, float, float]) -> pa.Table:
+    return samples(*(sample(tag, 1, device, received=at) for tag, device, at in values))
+
+
+def verdicts(found: list[Judged]) -> dict[str, Verdict]:
+    return {one.machine: one.verdict for one in found}
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_each_machine_behind_a_gateway_is_judged_by_its_own_tags(clocks, live):
+    assert clocks.judge(together(("p1", 0, 0), ("s1", 0, 0)), live=live) == []
+    off = together(("p1", 1, 1), ("s1", HOUR, 1), ("m1", 1, 1))
+    assert verdicts(clocks.judge(off, live=live)) == {"saw": "ahead"}
+    assert not clocks.none_is_believed
+    assert clocks.judge(together(("s1", HOUR, 2), ("p1", 2, 2)), live=live) == []
+    again = together(("p2", 3, 3), ("s1", 3, 3))
+    assert verdicts(clocks.judge(again, live=live)) == {"saw": "right_again"}
+
+
+def test_two_clocks_may_be_off_at_once_and_are_named_each(clocks):
+    off = together(("s1", HOUR, 0), ("m1", 2 * HOUR, 0))
+    found = clocks.judge(off, live=True)
+    assert verdicts(found) == {"saw": "ahead", "mill": "ahead"}
+    assert {one.machine: one.by for one in found} == {"saw": HOUR * 1e6, "mill": 2 * HOUR * 1e6}
+    assert verdicts(clocks.judge(together(("m1", 2, 2)), live=True)) == {"mill": "right_again"}
+
+
+def test_a_clock_that_goes_back_is_noticed_wherever_its_values_stand_in_a_parcel(clocks):
+    clocks.judge(together(("p1", HOUR, HOUR), ("s1", HOUR, HOUR), ("m1", HOUR, HOUR)), live=True)
+    later = HOUR + 1
+    back = together(("p1", later, later), ("s1", 0, later), ("m1", later, later))
+    assert verdicts(clocks.judge(back, live=True)) == {"saw": "back"}
+
+
+def test_a_tag_that_two_machines_read_tells_of_one_clock(clocks):
+    assert verdicts(clocks.judge(together(("p1", HOUR, 0)), live=True)) == {"press": "ahead"}
+
+
+def test_what_no_machine_reads_tells_of_no_clock(clocks):
+    assert clocks.judge(together(("nobody", HOUR, 0)), live=True) == []
+
+
+@given(st.lists(st.tuples(st.sampled_from(["s1", "m1"]), st.sampled_from([0, HOUR])), min_size=1))
+def test_one_of_several_is_judged_as_if_it_were_alone(told):
+    """Parcel by parcel; values of the others change nothing."""
+    several, alone = Clocks({"saw": ["s1"], "mill": ["m1"]}), Clocks({"saw": ["s1"]})
+    for number, (tag, off) in enumerate(told):
+        parcel = together((tag, number + off, number), ("other", number, number))
+        found = [one for one in several.judge(parcel, live=True) if one.machine == "saw"]
+        expected = alone.judge(at("s1", number + off, number), live=True) if tag == "s1" else []
+        assert found == expected

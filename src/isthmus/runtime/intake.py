@@ -112,6 +112,16 @@ class Intake:
         )
         return Lost(start, rows)
 
+    def doubted(self, machine: str, reason: str, detail: str, at: Micros) -> Lost:
+        """From `at` on everything of one machine is unknown; the source goes on for the others."""
+        start = max(at, self.newest + 1)
+        rows = unknown_rows(replace(self.source, machines=(machine,)), self.plant, start)
+        self.log.open_gap(
+            self.source.name, reason, detail, start=start, now=self.clock.now(), rows=rows
+        )
+        self.log.alive([self.source.name], at)
+        return Lost(start, rows)
+
     def opened(self, since: Micros, at: Micros) -> None:
         """The source was opened at `at`, after a gap that began at `since`."""
         with suppress(StateError):  # `take` names it and keeps RAW until somebody has looked

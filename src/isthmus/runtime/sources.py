@@ -21,7 +21,7 @@ from isthmus.runtime import impaired
 from isthmus.runtime import source_events as say
 from isthmus.runtime.backoff import Backoff
 from isthmus.runtime.calls import FaultError, bounded, noticed
-from isthmus.runtime.device_clock import DeviceClock
+from isthmus.runtime.device_clock import Clocks, Judged
 from isthmus.runtime.devices import Line
 from isthmus.runtime.filled import Filled
 from isthmus.runtime.heartbeat import Heartbeat
@@ -99,7 +99,12 @@ class SourceRunner:
         """Why it must be opened anew: only so does every tag tell its present value again."""
         self._impaired = Impaired(source.tags, source.spec.interval)
         self._wrong: dict[Impairment, Wrong] = {}
-        self._device_clock = DeviceClock()
+        self._clocks = Clocks(
+            {
+                path: [one.tag for one in plant.machines[path].maps if one.tag]
+                for path in source.machines
+            }
+        )
         self._skewed = False
         self._stopped_by = say.STOPPED
         self.clock_offset: float | None = None
@@ -154,7 +159,7 @@ class SourceRunner:
         self._polled, self._anew, self._position = connector.polled, None, None
         self._impaired.forget()
         self._forget_wrong()
-        self._device_clock.forget()
+        self._clocks.forget()
         self._intake.skew.forget()
         self._intake.skew.live = connector.told_at_once
         try:
@@ -204,7 +209,7 @@ class SourceRunner:
             await self._heard_now(connector, opened)
             if samples is not None and samples.num_rows:
                 await self._judge_clock(connector, batch, samples)
-                if not self._device_clock.is_ahead:
+                if not self._clocks.none_is_believed:
                     await self._tell(self._impaired.take(samples))
                 batch.append(samples)
                 self._position = connector.position()
@@ -312,7 +317,7 @@ class SourceRunner:
     async def _heard_now(self, connector: AnyConnector, opened: Micros) -> None:
         """The connector answered: now the source is back, not when its port was open."""
         self._heard = self.clock.now()
-        if self._device_clock.is_ahead:
+        if self._clocks.none_is_believed:
             return  # it talks, but of times that nobody can believe
         self._heartbeat.heard(self.source.name, self._heard)
         filled, self._filled = self._filled, None
@@ -350,26 +355,39 @@ class SourceRunner:
         self, connector: AnyConnector, batch: list[pa.Table], samples: pa.Table
     ) -> None:
         """Before `samples` are taken; what came before them is stored by the old clock."""
-        if len(self.source.machines) != 1 or self.source.spec.clock != "device":
-            return  # one of several clocks: quarantine and ledger name what they say
-        clock = self._device_clock
-        match clock.judge(samples, live=connector.live):
-            case "fine":
-                return
+        if self.source.spec.clock != "device":
+            return
+        for found in self._clocks.judge(samples, live=connector.live):
+            await self._store(connector, batch)
+            await self._follow_clock(found)
+
+    async def _follow_clock(self, found: Judged) -> None:
+        whose = "" if self._clocks.are_one else f"`{found.machine}`: "
+        match found.verdict:
             case "ahead":
-                await self._store(connector, batch)
-                await self._lost("clock", say.AHEAD.format(minutes=clock.by / MINUTE))
+                detail = whose + say.AHEAD.format(minutes=found.by / MINUTE)
+                if self._clocks.are_one:
+                    await self._lost("clock", detail)
+                else:
+                    await self._doubt(found.machine, detail)
             case "right_again":
-                await self._store(connector, batch)
-                self._anew = _Anew("clock", say.RIGHT_AGAIN, self._heard)
-                self._note = say.RIGHT_AGAIN
+                self._now_wrong("clock", "", 0)
+                self._out = "clock"  # until it tells its present values again
+                self._note = whose + say.RIGHT_AGAIN
+                self._anew = _Anew("clock", self._note, self._heard)
             case "back":
-                await self._store(connector, batch)
-                self._note = say.BACK.format(minutes=clock.by / MINUTE)
+                self._note = whose + say.BACK.format(minutes=found.by / MINUTE)
                 await self._lost("clock", self._note)
                 # What it tells from now on holds from now on, not in the hour it has told before.
                 self._intake.opened(self._since or self._heard, self._heard)
                 self._anew = _Anew("clock", self._note, self._heard)
+
+    async def _doubt(self, machine: str, detail: str) -> None:
+        """Nobody believes one of several machines; the others are read as before."""
+        doubted = partial(self._intake.doubted, machine, "clock", detail, self._heard)
+        self._pass_on((await self._with_room(doubted)).rows)
+        self._now_wrong("clock", detail, self._heard)
+        self._say("clock", detail)
 
     async def _lost(self, what: What, detail: str) -> None:
         self._connected = False
