@@ -229,6 +229,11 @@ def test_a_source_without_an_address_space_is_mapped_from_a_list(tmp_path: Path)
         "holding:1:uint16;uint16;Öltemperatur\n",
         encoding="utf-8",
     )
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text("Register;Typ\nholding:0:uint16;uint16\n5;INT\n", encoding="utf-8")
+    told = run("suggest", "im07", str(folder), "--list", str(wrong), "--seconds", "0")
+    assert told.exit_code == 1
+    assert told.stderr.startswith("row 3: `5` is no ")
     refused = run("suggest", "im07", str(folder), "--seconds", "0")
     assert "--list tags.csv" in refused.stderr
     result = run("suggest", "im07", str(folder), "--list", str(table), "--seconds", "0",

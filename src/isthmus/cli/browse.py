@@ -13,6 +13,7 @@ from rich.table import Table
 from isthmus.base.clock import SystemClock, iso
 from isthmus.base.problem import ProblemsError
 from isthmus.cli.probe import devices, find, told
+from isthmus.cli.screen import screen
 from isthmus.field.browse import Crawled, Found, NodeIndex
 from isthmus.field.connector import Refused, Unreachable, Unsupported
 from isthmus.model.plant import Plant, Source
@@ -38,19 +39,19 @@ def browse(
     ] = "table",
 ) -> None:
     """List the nodes of a source with type, unit and path; what was found once is kept."""
-    console = Console(stderr=True, highlight=False)
+    console = screen(errors=True)
     try:
         plant = load_plant(model_folder(folder))
         browsing = browsing_of(find(plant, source), plant)
         crawled = crawl(browsing, console, again=again)
     except (ProblemsError, LookupError, Unreachable, Refused, Unsupported) as error:
-        console.print(told(error, source), markup=False, soft_wrap=True)
+        console.print(told(error, source), soft_wrap=True)
         raise typer.Exit(1) from None
     found = NodeIndex(crawled.nodes).search(search, limit=limit)
     if output == "json":
         print(json.dumps(as_json(crawled, found), ensure_ascii=False, indent=2))
     else:
-        show(crawled, found, Console(highlight=False))
+        show(crawled, found, screen())
 
 
 def browsing_of(source: Source, plant: Plant) -> Browsing:
@@ -94,12 +95,8 @@ def show(crawled: Crawled, found: Found, console: Console) -> None:
         console.print(table)
     shown = len(found.nodes)
     more = f", {shown} shown; --search and --limit show others" if shown < found.total else ""
-    console.print(
-        f"{found.total} of {len(crawled.nodes)} nodes{more}", markup=False, soft_wrap=True
-    )
+    console.print(f"{found.total} of {len(crawled.nodes)} nodes{more}", soft_wrap=True)
     for tag, why in crawled.refused.items():
-        console.print(f"not shown by the device: `{tag}` ({why})", markup=False, soft_wrap=True)
+        console.print(f"not shown by the device: `{tag}` ({why})", soft_wrap=True)
     if crawled.cut:
-        console.print(
-            "there are more than we keep; browse a smaller part", markup=False, soft_wrap=True
-        )
+        console.print("there are more than we keep; browse a smaller part", soft_wrap=True)

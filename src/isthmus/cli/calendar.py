@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from isthmus.base.clock import Micros, iso, parse_time
 from isthmus.base.problem import ProblemsError
+from isthmus.cli.screen import screen
 from isthmus.model.plant import Plant
 from isthmus.provision.calendar import Crew, crews
 from isthmus.provision.shift import ShiftInterval, intervals
@@ -54,11 +54,11 @@ def calendar(
     output: Annotated[Literal["table", "json"], typer.Option("--format")] = "table",
 ) -> None:
     """Print shifts with their start and end in UTC and their length in seconds."""
-    console = Console(stderr=True, highlight=False)
+    console = screen(errors=True)
     try:
         rows = list(shift_rows(load_plant(model_folder(folder)), site, line, first, last))
     except (ProblemsError, CalendarError) as error:
-        console.print(str(error), markup=False)
+        console.print(str(error))
         raise typer.Exit(1) from None
     if output == "json":
         print(json.dumps([asdict(row) for row in rows], indent=2))
@@ -154,4 +154,4 @@ def _print_table(rows: list[ShiftRow]) -> None:
         start, end = (moment[:16].replace("T", " ") for moment in (row.start, row.end))
         lengths = (f"{row.seconds:,}", f"{row.planned_seconds:,}")
         table.add_row(row.line, row.shift, row.day, start, end, *lengths)
-    Console().print(table)
+    screen().print(table)

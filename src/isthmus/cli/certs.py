@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from isthmus.base.problem import ProblemsError
+from isthmus.cli.screen import screen
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -256,7 +256,7 @@ def _print(entries: list[dict[str, Any]]) -> None:
             str(entry["days_left"]), style=worry,
         )  # fmt: skip
     if entries:
-        Console(highlight=False).print(table)
+        screen().print(table)
     else:
         print(
             "there are none yet: `isthmus certs create` makes ours, `isthmus certs trust` adds one"

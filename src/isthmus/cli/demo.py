@@ -60,7 +60,7 @@ def demo(
     try:
         asyncio.run(supervisor.run())
     except StartError as failed:
-        console.print(f"[red]{failed}[/]")
+        console.print(str(failed), style="red", markup=False, emoji=False)
         raise typer.Exit(1) from None
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from isthmus.base.problem import ProblemsError
+from isthmus.cli.screen import screen
 
 
 class Format(StrEnum):
@@ -123,7 +124,6 @@ def _cell(value: Any) -> Any:
 
 
 def _print_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("group", *SHOWN, "good", "why empty")
@@ -135,7 +135,7 @@ def _print_table(rows: Sequence[Mapping[str, Any]]) -> None:
             "" if row["good"] is None else str(row["good"]),
             ", ".join(why),
         )
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    screen(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 def _percent(value: float | None) -> str:

@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from isthmus.base.clock import SystemClock, iso
 from isthmus.base.problem import ProblemsError
+from isthmus.cli.screen import screen
 from isthmus.field.connector import Refused, Unreachable
 from isthmus.model.plant import Plant, Source
 from isthmus.model.suggest import did_you_mean_or_list
@@ -33,18 +34,18 @@ def probe(
     output: Annotated[Literal["table", "json"], typer.Option("--format")] = "table",
 ) -> None:
     """Open one source, read for a few seconds, show what comes; nothing is left behind."""
-    console = Console(stderr=True, highlight=False)
+    console = screen(errors=True)
     try:
         plant = load_plant(model_folder(folder))
         declared = find(plant, source)
     except (ProblemsError, LookupError) as error:
-        console.print(str(error.args[0] if error.args else error), markup=False)
+        console.print(str(error.args[0] if error.args else error))
         raise typer.Exit(1) from None
     result = asyncio.run(look(declared, plant, SystemClock(), seconds, look=devices(plant).look))
     if output == "json":
         print(json.dumps(as_json(result), ensure_ascii=False, indent=2))
     else:
-        show(result, Console(highlight=False))
+        show(result, screen())
     raise typer.Exit(0 if result.works else 1)
 
 
@@ -88,19 +89,18 @@ def show(result: Probed, console: Console) -> None:
     if result.tags:
         console.print(table)
     if result.details:
-        console.print(" · ".join(f"{n} {v}" for n, v in result.details.items()), markup=False)
+        console.print(" · ".join(f"{n} {v}" for n, v in result.details.items()))
     for sentence in result.attention:
-        console.print(f"[yellow]attention:[/] {escape(sentence)}")
+        console.print(Text.assemble(("attention:", "yellow"), f" {sentence}"))
     for tag in result.silent if result.works else ():
-        console.print(f"nothing came of `{tag}`", markup=False)
+        console.print(f"nothing came of `{tag}`")
     if result.trouble:
-        console.print(f"`{result.source}` does not work: {result.trouble}", markup=False)
+        console.print(f"`{result.source}` does not work: {result.trouble}")
         return
     made = ", ".join(f"{count} of {block}" for block, count in result.rows.items()) or "none"
     console.print(
         f"`{result.source}` ({result.kind}) works: {len(result.tags)} tags in {result.seconds:g} s;"
         f" rows: {made}; samples in quarantine: {result.quarantined}",
-        markup=False,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from isthmus.cli.screen import screen
 from isthmus.flow.log_reader import LogReader, QuarantineGroup
 from isthmus.flow.parcel import Quarantined
 from isthmus.model.plant import Plant
@@ -277,7 +278,6 @@ def _print(lines: Sequence[Mapping[str, Any]], form: Format, nothing: str) -> No
 
 
 def _print_table(lines: Sequence[Mapping[str, Any]]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -285,7 +285,7 @@ def _print_table(lines: Sequence[Mapping[str, Any]]) -> None:
     for line in lines:
         table.add_row(*(Text(str(value)) for value in line.values()))
     # A pipe has no width: nothing is cut there.
-    Console(width=None if sys.stdout.isatty() else 10_000).print(table)
+    screen(width=None if sys.stdout.isatty() else 10_000).print(table)
 
 
 def refuse(text: str, code: int = 1) -> NoReturn:

@@ -13,6 +13,7 @@ import typer
 
 from isthmus.base.clock import iso, to_micros
 from isthmus.base.problem import ProblemsError
+from isthmus.cli.screen import screen
 
 
 class Format(StrEnum):
@@ -90,11 +91,10 @@ def _cell(value: Any) -> Any:
 
 
 def _print_table(found: pa.Table) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     shown = Table(*found.column_names)
     for row in zip(*found.to_pydict().values(), strict=True):
         shown.add_row(*("" if value is None else str(_cell(value)) for value in row))
     # A pipe has no width: nothing is cut there.
-    Console(width=None if sys.stdout.isatty() else 10_000).print(shown)
+    screen(width=None if sys.stdout.isatty() else 10_000).print(shown)

@@ -16,6 +16,7 @@ from isthmus.base.german import Language
 from isthmus.base.problem import ProblemsError
 from isthmus.cli.browse import browsing_of, crawl
 from isthmus.cli.probe import devices, find, told
+from isthmus.cli.screen import screen
 from isthmus.field.connector import Node, Refused, Unreachable, Unsupported
 from isthmus.field.listing import ListingError, nodes_of
 from isthmus.field.suggest import CONFIDENT, Suggestion
@@ -80,7 +81,7 @@ def suggest(
     Writes nothing unless --accept or --take says so; then the change is shown, and refused as a
     whole if `isthmus check` would find something new. `isthmus plan` and `apply` come after.
     """
-    console = Console(stderr=True, highlight=False)
+    console = screen(errors=True)
     model = model_folder(folder)
     try:
         plant = load_plant(model)
@@ -100,7 +101,7 @@ def suggest(
         if chosen and (accept or take or diff):
             _write(model, plant, asked, chosen, console, only_show=diff)
     except _REFUSALS as error:
-        console.print(_said(error, source), markup=False, soft_wrap=True)
+        console.print(_said(error, source), soft_wrap=True)
         raise typer.Exit(1) from None
 
 
@@ -112,7 +113,8 @@ def _said(error: Exception, source: str) -> str:
 
 def _nodes(source: Source, plant: Plant, listed: Path | None, console: Console) -> Sequence[Node]:
     if listed is not None:
-        return nodes_of(read_table(listed.read_bytes().decode("utf-8-sig")))
+        rows = read_table(listed.read_bytes().decode("utf-8-sig"))
+        return nodes_of(rows, source.spec.parse_tag)
     return crawl(browsing_of(source, plant), console).nodes
 
 
@@ -143,20 +145,18 @@ def _write(
     print(change.diff(), end="")
     if not only_show:
         change.write()
-        console.print(
-            f"written; `isthmus plan {model}` shows what it changes", markup=False, soft_wrap=True
-        )
+        console.print(f"written; `isthmus plan {model}` shows what it changes", soft_wrap=True)
     for one in chosen:
         if needs_codes(plant, asked, one):
             said = f"`{one.key}` has names: add `codes:` for the values of `{one.proposal.tag}`"
-            console.print(said, markup=False, soft_wrap=True)
+            console.print(said, soft_wrap=True)
 
 
 def _print(found: Sequence[Suggestion], asked: Wanted, output: str, language: Language) -> None:
     if output == "json":
         print(json.dumps([_as_json(one, language) for one in found], ensure_ascii=False, indent=2))
         return
-    console = Console(highlight=False)
+    console = screen()
     table = Table("field", "tag", "score", "why")
     for one in found:
         if not one.proposals:
@@ -168,11 +168,11 @@ def _print(found: Sequence[Suggestion], asked: Wanted, output: str, language: La
                 proposal.why(language),
             )  # fmt: skip
     where = f" below {asked.under}" if asked.under else ""
-    console.print(f"{asked.machine.path}{where}", markup=False, soft_wrap=True)
+    console.print(f"{asked.machine.path}{where}", soft_wrap=True)
     console.print(table)
     if not any(one.proposals for one in found):
         said = f"nothing there fits; `isthmus browse {asked.source.name} --search …` looks yourself"
-        console.print(said, markup=False, soft_wrap=True)
+        console.print(said, soft_wrap=True)
 
 
 def _as_json(one: Suggestion, language: Language) -> dict[str, object]:

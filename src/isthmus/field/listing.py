@@ -1,6 +1,6 @@
 """Tags from a table, for sources that cannot be browsed: a register list, an export of a PLC."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -18,12 +18,21 @@ _COLUMNS: Final[Mapping[str, str]] = MappingProxyType({
 """What people call a column → what it is of a node; other columns are ignored."""
 
 
+_TOLD: Final = 10
+"""Of many wrong rows so many are named."""
+
+
 class ListingError(ValueError):
-    """The table says of no tag where it is."""
+    """The table says of no tag where it is, or something that is no tag; names the rows."""
 
 
-def nodes_of(rows: Sequence[Mapping[str, str]]) -> list[Node]:
-    """One node per row that has a tag; the heading may be English or German."""
+def nodes_of(
+    rows: Sequence[Mapping[str, str]], parse_tag: Callable[[str], object] = str
+) -> list[Node]:
+    """One node per row that has a tag; the heading may be English or German.
+
+    `parse_tag` is that of the source: its ValueError says what is wrong with a tag.
+    """
     meaning = {
         column: _COLUMNS[column.strip().lower()]
         for column in (rows[0] if rows else {})
@@ -31,10 +40,14 @@ def nodes_of(rows: Sequence[Mapping[str, str]]) -> list[Node]:
     }
     if "tag" not in meaning.values():
         raise ListingError("a list of tags needs a column `tag` (or `address`)")
-    nodes = []
-    for row in rows:
+    nodes, wrong = [], []
+    for number, row in enumerate(rows, 2):
         given = {meaning[column]: cell for column, cell in row.items() if column in meaning}
         if tag := given.get("tag"):
+            try:
+                parse_tag(tag)
+            except ValueError as error:
+                wrong.append(f"row {number}: {error}")
             name = given.get("name") or tag
             folder = given.get("path", "").rstrip("/")
             nodes.append(
@@ -47,4 +60,7 @@ def nodes_of(rows: Sequence[Mapping[str, str]]) -> list[Node]:
                     description=given.get("description", ""),
                 )
             )
+    if wrong:
+        more = [f"and {len(wrong) - _TOLD} rows more"] if len(wrong) > _TOLD else []
+        raise ListingError("\n".join([*wrong[:_TOLD], *more]))
     return nodes
