@@ -10,6 +10,8 @@ ELSEWHERE = ("runtime/test_platform.py", "flow/test_sqlite_log.py")
 NO_FAULTS = {
     "test_pauses_grow_to_half_a_minute_and_no_further",
     "test_budget_holds_over_reconnects",
+    "test_pages_open_no_more_connections_than_the_device_has",
+    "test_a_page_that_looks_takes_its_requests_from_the_budget_of_the_device",
     "test_a_day_in_half_an_hour_leaves_memory_and_handles_as_they_were",
 }
 

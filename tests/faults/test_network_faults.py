@@ -14,7 +14,7 @@ from isthmus.runtime.backoff import Backoff
 from isthmus.testing.modbus_server import ModbusServer, Request
 from isthmus.testing.tcp_proxy import LOOPBACK, TcpProxy
 
-from .hall import Hall, hall, hurried, seconds
+from .hall import SOURCE, Hall, hall, hurried, seconds
 
 STATE, GOOD = 0, 1
 
@@ -161,6 +161,42 @@ async def test_budget_holds_over_reconnects(tmp_path, device):
         min(after - one for one, after in pairwise(at)) > 0.005
     )  # as they arrive, on a busy machine
     assert device.most_connections == 1
+
+
+@pytest.mark.parametrize("most", [1, 2])
+async def test_pages_open_no_more_connections_than_the_device_has(tmp_path, device, most):
+    """Live values and a test at once, beside intake; who finds none free is told what to do."""
+    how = f"interval: 50 ms, timeout: 500 ms, budget: {{connections: {most}}}"
+    async with TcpProxy(device.port) as cable, connected(tmp_path, cable.port, how) as plant:
+        bench = plant.platform.workbench
+        tags = [f"holding:{GOOD}:uint16"]
+
+        def heard():
+            return bench.listen(SOURCE, tags)
+
+        await plant.until(lambda: heard().open if most > 1 else heard().trouble != "")
+        bench.begin_trial(SOURCE, 0.3)
+        await plant.until(lambda: not bench.trial(SOURCE).running)
+        assert f"allows {most}" in bench.trial(SOURCE).trouble
+        assert (f"allows {most}" in heard().trouble) == (most == 1)
+        assert plant.health == "connected"
+        assert device.most_connections == most
+        assert plant.gaps() == []
+
+
+async def test_a_page_that_looks_takes_its_requests_from_the_budget_of_the_device(tmp_path, device):
+    how = "interval: 20 ms, timeout: 2 s, budget: {requests_per_second: 10}"
+    stamps = device.requests = Stamps()
+    async with TcpProxy(device.port) as cable, connected(tmp_path, cable.port, how) as plant:
+        tags = [f"holding:{GOOD}:uint16"]
+        seen = len(stamps.at)
+        await plant.until(
+            lambda: plant.platform.workbench.listen(SOURCE, tags).tags[0].received > 0
+        )
+        await plant.until(lambda: len(stamps.at) >= seen + 25)
+    at = stamps.at
+    assert max(sum(one <= other < one + 0.99 for other in at) for one in at) <= 10
+    assert device.most_connections == 2
 
 
 class Stamps(list[Request]):

@@ -1,6 +1,7 @@
 """What a device may be asked: each polling connector counts its requests and waits its turn."""
 
 import asyncio
+import heapq
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -252,30 +253,30 @@ def test_no_stretch_of_time_has_more_requests_than_allowed(rate, pause, idle):
 @given(
     rate=st.floats(0.2, 50),
     pause=st.sampled_from([0.0, 0.01, 0.5]),
-    asking=st.lists(
-        st.tuples(st.floats(0, 1), st.sampled_from(["ask", "ask", "give up"])),
-        min_size=5, max_size=60,
-    ),
-)  # fmt: skip
-def test_those_who_wait_at_the_same_time_are_told_different_turns(rate, pause, asking):
-    """Of one device, from any thread; a turn that nobody takes is given to no two others."""
+    asking=st.lists(st.tuples(st.floats(0, 3), st.floats(0, 0.3)), min_size=5, max_size=40),
+)
+def test_those_who_wait_for_one_device_keep_its_budget_together(rate, pause, asking):
+    """`asking`: when somebody begins to ask, and how late he wakes each time when he waits."""
     with pytest.MonkeyPatch.context() as patch:
         clock = _Clock()
         patch.setattr(budget, "time", clock)
         allowance = Allowance(Budget(requests_per_second=rate, min_interval=pause))
-        turns: list[float] = []
-        for seconds, what in asking:
-            clock.now += seconds
-            if what == "ask" or not turns or turns[-1] <= clock.now:
-                turns.append(allowance.reserve())
+        waiting = [(begins, number) for number, (begins, _) in enumerate(asking)]
+        heapq.heapify(waiting)
+        sent = []
+        while waiting:
+            at, number = heapq.heappop(waiting)
+            clock.now = max(clock.now, at)
+            if (seconds := allowance.take()) > 0:
+                heapq.heappush(waiting, (clock.now + seconds + asking[number][1], number))
             else:
-                allowance.give_back(turns.pop())
+                sent.append(clock.now)
     count = max(1, int(rate))
-    for first, after in zip(turns, turns[count:], strict=False):
+    for first, after in zip(sent, sent[count:], strict=False):
         assert after - first >= count / rate - 1e-6
-    for first, after in pairwise(turns):
+    for first, after in pairwise(sent):
         assert after - first >= pause - 1e-6
-    assert allowance.requests == len(turns)
+    assert allowance.requests == len(sent) == len(asking)
 
 
 class _Clock:

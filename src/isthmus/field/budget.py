@@ -28,8 +28,7 @@ class Allowance:
         self.requests = 0
         """Sent since the start."""
         self._lock = threading.Lock()
-        self._turns: deque[float] = deque()
-        """When the last requests went out, and when those go that wait (monotonic)."""
+        self._sent: deque[float] = deque()
         self.allow(budget)
 
     def allow(self, budget: Budget) -> None:
@@ -43,55 +42,38 @@ class Allowance:
 
     async def turn(self) -> None:
         """Wait until a request may be sent, and count it."""
-        at = self.reserve()
-        try:
-            if (seconds := at - time.monotonic()) > 0:
-                await asyncio.sleep(seconds)
-        except asyncio.CancelledError:
-            self.give_back(at)
-            raise
+        while (seconds := self.take()) > 0:  # noqa: ASYNC110 - nothing but time has to pass
+            await asyncio.sleep(seconds)
 
-    def reserve(self) -> float:
-        """Take the next turn, behind all that wait; when (monotonic) the request may be sent."""
+    def take(self) -> float:
+        """0: a request goes out now, and is counted. Else the seconds after which to ask again."""
         with self._lock:
-            self.requests += 1
-            now = time.monotonic()
-            if not self.limited:
-                return now
-            at = max(now, self._next())
-            self._take(at, now)
-            return at
-
-    def give_back(self, at: float) -> None:
-        """A turn that was reserved, and will not be used."""
-        with self._lock:
-            self.requests -= 1
-            if at in self._turns:
-                self._turns.remove(at)
+            seconds = self._wait()
+            if seconds <= 0:
+                self._count_one()
+            return seconds
 
     def sent(self) -> None:
         """A request goes out now; one that could not wait makes the next one wait longer."""
         with self._lock:
-            self.requests += 1
-            if self.limited:
-                now = time.monotonic()
-                self._take(max([now, *self._turns]), now)
+            self._count_one()
 
     def wait(self) -> float:
         """Seconds until the next request may be sent; never more than the rate in any stretch."""
         with self._lock:
-            return max(0.0, self._next() - time.monotonic()) if self.limited else 0.0
+            return self._wait()
 
-    def _next(self) -> float:
-        if not self._turns:
+    def _wait(self) -> float:
+        if not self._sent:
             return 0.0
-        at = self._turns[-1] + self._pause
-        if len(self._turns) >= self._count:
-            at = max(at, self._turns[-self._count] + self._span)
-        return at
+        at = self._sent[-1] + self._pause
+        if len(self._sent) >= self._count:
+            at = max(at, self._sent[-self._count] + self._span)
+        return max(0.0, at - time.monotonic())
 
-    def _take(self, at: float, now: float) -> None:
-        self._turns.append(at)
-        # One that is still to come may be given back; then the ones before it count again.
-        while len(self._turns) > self._count and self._turns[self._count] <= now:
-            self._turns.popleft()
+    def _count_one(self) -> None:
+        self.requests += 1
+        if self.limited:
+            self._sent.append(time.monotonic())
+            while len(self._sent) > self._count:
+                self._sent.popleft()

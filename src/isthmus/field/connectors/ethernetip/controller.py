@@ -214,9 +214,8 @@ class _Driver(LogixDriver):  # type: ignore[misc] # the driver's types are not c
         return number
 
     def send(self, request: RequestPacket) -> ResponsePacket:
-        at = self._allowance.reserve()
-        if not self._wire.rest(at - time.monotonic()):
-            self._allowance.give_back(at)
+        while (seconds := self._allowance.take()) > 0 and self._wire.rest(seconds):
+            pass
         response = super().send(request)
         if not isinstance(request, SendUnitDataRequestPacket) and response.raw is not None:
             self.said = response
@@ -240,7 +239,7 @@ class _Wire:
 
     def rest(self, seconds: float) -> bool:
         """Leave the controller alone; False, and earlier, when somebody hangs up."""
-        return seconds <= 0 or not self._closed.wait(seconds)
+        return not self._closed.wait(seconds)
 
     def send(self, message: bytes) -> None:
         link = self._open_link()
