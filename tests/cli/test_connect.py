@@ -156,7 +156,7 @@ def test_where_nothing_fits_it_says_how_to_look(folder: Path):
 def test_suggest_names_tag_score_and_reason(folder: Path):
     result = run("suggest", "im07", str(folder), "--seconds", "0", "--format", "json")
     assert result.exit_code == 0, result.output
-    by_field = {one["field"]: one["proposals"] for one in json.loads(result.stdout)}
+    by_field = {one["field"]: one["proposals"] for one in json.loads(result.stdout)["fields"]}
     assert "machine_state.state" not in by_field  # it has a tag already
     assert by_field["part_count.good"][0]["tag"] == "ns=2;s=IM07.Gutteile"
     assert by_field["part_count.good"][0]["why"] == ["`IM07.Gutteile` means good parts"]

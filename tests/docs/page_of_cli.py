@@ -63,12 +63,13 @@ def _parameter(one: Any) -> str:
     shown = " / ".join(f"`{name}`" for name in names)
     default = "**required**" if one.required else _default(one.default)
     words = (one.help or "").rstrip()
-    if choices := _choices(one.type_descriptor.annotation):
-        words = f"{words} One of {', '.join(f'`{choice}`' for choice in choices)}.".strip()
+    if listed := choices(one.type_descriptor.annotation):
+        words = f"{words} One of {', '.join(f'`{choice}`' for choice in listed)}.".strip()
     return f"| {shown} | {default} | {cell(words)} |"
 
 
-def _choices(kind: Any) -> list[str]:
+def choices(kind: Any) -> list[str]:
+    """What an option takes, where that is a few words."""
     if isinstance(kind, EnumType):
         return [str(one.value) for one in kind]  # type: ignore[attr-defined]
     return [one for one in get_args(kind) if isinstance(one, str)]

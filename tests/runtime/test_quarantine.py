@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from tests.docs.page_of_json import documented, keys
 from typer.testing import CliRunner, Result
 
 from isthmus.apps.oee.facts import OEE_FACT
@@ -427,6 +428,18 @@ def test_list_groups_by_code_source_and_tag(works: Works) -> None:
     assert [one["code"] for one in table("list", "--code", "q012")] == ["Q012"]
     assert table("list", "--since", iso(T0 + 2 * HOUR)) == []
     assert table("list", "--source", "other") == []
+
+
+def test_programs_get_the_keys_that_the_page_promises(works: Works) -> None:
+    works.hear(*DAY_OF_PRESS)
+    assert keys(table("list")) == documented("quarantine list")
+    assert keys(table("show")) == documented("quarantine show")
+    works.say(RIGHT)
+    replay = ("replay", "--source", "press", "--format", "json")
+    planned = json.loads(isthmus(*replay, "--dry-run").stdout)
+    assert keys(planned) == documented("quarantine replay")
+    assert (planned["done"], planned["released"] > 0) == (False, True)
+    assert json.loads(isthmus(*replay, "--yes").stdout) == planned | {"done": True}
 
 
 def test_list_says_that_a_counter_needs_no_replay(works: Works) -> None:

@@ -82,6 +82,7 @@ def as_json(crawled: Crawled, found: Found) -> dict[str, object]:
     return {
         "total": found.total,
         "complete": crawled.complete,
+        "cut": crawled.cut,
         "refused": dict(crawled.refused),
         "nodes": [asdict(node) for node in found.nodes],
     }

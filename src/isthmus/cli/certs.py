@@ -38,6 +38,9 @@ class Format(StrEnum):
     json = "json"
 
 
+Form = Annotated[Format, typer.Option("--format", help="How to print.")]
+
+
 @certs.command("create")
 def create(
     host: Annotated[
@@ -46,6 +49,7 @@ def create(
     days: Annotated[int, typer.Option(min=1, max=36_500, help="How long it is valid.")] = 1825,
     *,
     renew: Annotated[bool, typer.Option("--renew", help="Replace it; its key stays.")] = False,
+    output: Form = Format.table,
 ) -> None:
     """Make our certificate; the administrator of each server must then trust it."""
     from isthmus.field.connectors.opcua import certificates
@@ -59,12 +63,14 @@ def create(
         _fail(str(error))
     made = certificates.issue(key, host or socket.gethostname(), now=now, valid=timedelta(days))
     folder.keep(made, key)
-    show()
+    show(output=output)
 
 
 @certs.command("show")
 def show(
-    *, pem: Annotated[bool, typer.Option("--pem", help="Only the certificate, as text.")] = False
+    *,
+    pem: Annotated[bool, typer.Option("--pem", help="Only the certificate, as text.")] = False,
+    output: Form = Format.table,
 ) -> None:
     """Show our certificate and where its file is, for a server's administrator."""
     from cryptography.hazmat.primitives.serialization import Encoding
@@ -76,20 +82,21 @@ def show(
         _fail("Isthmus has no certificate yet: `isthmus certs create` makes one")
     if pem:
         print(ours.public_bytes(Encoding.PEM).decode(), end="")
-        return
-    for name, value in _described(ours, folder.certificate).items():
-        print(f"{name:>15}  {value}")
+    elif output is Format.json:
+        print(_json(_entry("own", folder.certificate, ours)))
+    else:
+        _describe(ours, folder.certificate)
 
 
 @certs.command("list")
 def list_(
-    output: Annotated[Format, typer.Option("--format")] = Format.table,
+    output: Form = Format.table,
 ) -> None:
     """List our certificate and those we trust; ends with 1 if one of them has expired."""
     with _readable():
         entries = list(_entries(_folder()))
     if output is Format.json:
-        print(json.dumps(entries, indent=2, ensure_ascii=False))
+        print(_json(entries))
     else:
         _print(entries)
     raise typer.Exit(int(any(entry["expired"] for entry in entries)))
@@ -107,18 +114,19 @@ def trust(
     yes: Annotated[
         bool, typer.Option("--yes", help="Do not ask: the fingerprint was compared.")
     ] = False,
+    output: Form = Format.table,
 ) -> None:
     """Trust a server's certificate, or an authority that issues such; shows it and asks first."""
     from isthmus.field.connectors.opcua import certificates
 
     found = _from_file(Path(what)) if Path(what).is_file() else _from_source(what, folder)
-    for name, value in _described(found, None).items():
-        print(f"{name:>15}  {value}")
+    _describe(found, None, err=output is Format.json)
     if wrong := certificates.out_of_date(found, datetime.now(UTC)):
         _fail(f"it {wrong}: sources would refuse it. The server needs a new one first")
     if not yes and not _agreed():
         _fail("nothing was changed")
-    print(f"trusted: {_folder().trust(found)}")
+    file = _folder().trust(found)
+    print(_json(_entry("trusted", file, found)) if output is Format.json else f"trusted: {file}")
 
 
 @certs.command("distrust")
@@ -126,12 +134,16 @@ def distrust(
     fingerprint: Annotated[
         str, typer.Argument(help="As `isthmus certs list` shows it, or how it begins.")
     ],
+    output: Form = Format.table,
 ) -> None:
     """Trust a certificate no longer; sources see that when they connect next."""
     with _readable():
         removed = _folder().distrust(fingerprint)
     if not removed:
         _fail(f"no trusted certificate begins with `{fingerprint}`: see `isthmus certs list`")
+    if output is Format.json:
+        print(_json({"removed": [str(file) for file in removed]}))
+        return
     for file in removed:
         print(f"no longer trusted: {file}")
 
@@ -162,7 +174,7 @@ def _readable() -> Iterator[None]:
 def _agreed() -> bool:
     if not sys.stdin.isatty():
         _fail("nobody is here to compare the fingerprint: --yes says that it was compared")
-    return typer.confirm("Does the machine itself show this fingerprint?")
+    return typer.confirm("Does the machine itself show this fingerprint?", err=True)
 
 
 def _from_file(path: Path) -> "Certificate":
@@ -202,6 +214,15 @@ async def _ways(plant: "Plant", source: "Source", spec: "OpcuaSource") -> "list[
 
     async with devices(plant).look(source, None):
         return await ways_in(source.name, spec, spec.endpoint)
+
+
+def _json(found: object) -> str:
+    return json.dumps(found, indent=2, ensure_ascii=False)
+
+
+def _describe(certificate: "Certificate", file: Path | None, *, err: bool = False) -> None:
+    for name, value in _described(certificate, file).items():
+        typer.echo(f"{name:>15}  {value}", err=err)
 
 
 def _described(certificate: "Certificate", file: Path | None) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from csv import DictWriter
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -111,6 +111,9 @@ def replay(  # noqa: PLR0917 - options of a command line
         Path | None,
         typer.Option("--model", help="The model, where no platform runs; default: what ran here."),
     ] = None,
+    form: Annotated[
+        Literal["text", "json"], typer.Option("--format", help="How to print.")
+    ] = "text",
 ) -> None:
     """Shape samples in quarantine again with the present mapping; they become late rows.
 
@@ -119,13 +122,18 @@ def replay(  # noqa: PLR0917 - options of a command line
     from isthmus.cli.quarantine_replay import Asked, done, planned, told
 
     asked = Asked(source, _time(start, 0), _time(end, 2**62), folder)
-    found = planned(asked)
-    print(told(found, done=False))
-    if dry_run or not found["released"]:
-        return
-    if not yes:
-        typer.confirm("This cannot be undone. Go on?", abort=True)
-    print(told(done(asked), done=True))
+    found, over = planned(asked), False
+    going_on = bool(found["released"]) and not dry_run
+    if form == "text" or (going_on and not yes):
+        typer.echo(told(found, done=False), err=form == "json")
+    if going_on:
+        if not yes:
+            typer.confirm("This cannot be undone. Go on?", abort=True, err=True)
+        found, over = done(asked), True
+    if form == "json":
+        print(json.dumps({**found, "done": over}, indent=2, ensure_ascii=False))
+    elif over:
+        print(told(found, done=True))
 
 
 # What there is ------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -22,7 +22,7 @@ from isthmus.field.listing import ListingError, nodes_of
 from isthmus.field.suggest import CONFIDENT, Suggestion
 from isthmus.model.plant import Plant, Source
 from isthmus.model.write.bulk import RowsError, read_table
-from isthmus.model.write.edits import EditError
+from isthmus.model.write.edits import Edited, EditError
 from isthmus.runtime.connect import (
     Chosen,
     Wanted,
@@ -96,10 +96,18 @@ def suggest(
             asked, nodes, SystemClock(), seconds, look=devices(plant).look
         )
         found = asyncio.run(listening)
-        _print(found, asked, output, language)
+        if output == "table":
+            _print(found, asked, language)
         chosen = _chosen(found, take or [], every=accept or (diff and not take))
-        if chosen and (accept or take or diff):
-            _write(model, plant, asked, chosen, console, only_show=diff)
+        change = _change(model, plant, asked, chosen) if accept or take or diff else None
+        if change is not None and not diff:
+            change.write()
+        uncoded = [one for one in chosen if needs_codes(plant, asked, one)] if change else []
+        if output == "json":
+            made = [_as_json(one, language) for one in found]
+            print(_json(asked, made, change, [one.key for one in uncoded], written=not diff))
+        elif change is not None:
+            _tell(change, uncoded, console, written=not diff)
     except _REFUSALS as error:
         console.print(_said(error, source), soft_wrap=True)
         raise typer.Exit(1) from None
@@ -132,30 +140,41 @@ def _chosen(found: Sequence[Suggestion], take: Sequence[str], *, every: bool) ->
     return list(chosen.values())
 
 
-def _write(
-    model: Path,
-    plant: Plant,
-    asked: Wanted,
-    chosen: Sequence[Chosen],
-    console: Console,
-    *,
-    only_show: bool,
-) -> None:
-    change = preview(model, plant, asked, chosen)
+def _change(model: Path, plant: Plant, asked: Wanted, chosen: Sequence[Chosen]) -> Edited | None:
+    return preview(model, plant, asked, chosen) if chosen else None
+
+
+def _tell(change: Edited, uncoded: Sequence[Chosen], console: Console, *, written: bool) -> None:
     print(change.diff(), end="")
-    if not only_show:
-        change.write()
-        console.print(f"written; `isthmus plan {model}` shows what it changes", soft_wrap=True)
-    for one in chosen:
-        if needs_codes(plant, asked, one):
-            said = f"`{one.key}` has names: add `codes:` for the values of `{one.proposal.tag}`"
-            console.print(said, soft_wrap=True)
+    said = [f"written; `isthmus plan {change.folder}` shows what it changes"] if written else []
+    said += [
+        f"`{one.key}` has names: add `codes:` for the values of `{one.proposal.tag}`"
+        for one in uncoded
+    ]
+    for sentence in said:
+        console.print(sentence, soft_wrap=True)
 
 
-def _print(found: Sequence[Suggestion], asked: Wanted, output: str, language: Language) -> None:
-    if output == "json":
-        print(json.dumps([_as_json(one, language) for one in found], ensure_ascii=False, indent=2))
-        return
+def _json(
+    asked: Wanted,
+    fields: Sequence[Mapping[str, object]],
+    change: Edited | None,
+    uncoded: Sequence[str],
+    *,
+    written: bool,
+) -> str:
+    said = {
+        "machine": asked.machine.path,
+        "under": asked.under,
+        "fields": fields,
+        "diff": change.diff() if change is not None else "",
+        "written": change is not None and written,
+        "need_codes": uncoded,
+    }
+    return json.dumps(said, ensure_ascii=False, indent=2)
+
+
+def _print(found: Sequence[Suggestion], asked: Wanted, language: Language) -> None:
     console = screen()
     table = Table("field", "tag", "score", "why")
     for one in found:
