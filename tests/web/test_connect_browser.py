@@ -267,7 +267,7 @@ def test_a_source_of_the_model_is_changed_and_the_change_undone(
 ) -> None:
     before = texts(model)
     page = open_page("/connect/acme")
-    page.get_by_role("link", name="Test im07").click()
+    page.get_by_role("link", name="Endpoint of im07").click()
     page.get_by_text("More settings").click()
     page.locator("[name='k.timeout']").fill("9 s")
     page.get_by_role("button", name="Show the change").click()
@@ -305,6 +305,7 @@ PAGES = {
     "connect": "/connect/acme",
     "browse": f"{BROWSE}&q=zyklus&tag=ns%3D2%3Bs%3DIM07.Zykluszeit",
     "map": f"/map/{MACHINE}?{BLOCKS}&show=1&f.part_count.scrap=ns%3D2%3Bs%3DIM07.Ausschuss",
+    "machines": "/machines/acme/hamburg?type=press&line=hamburg/hall/line-1",
     "kinds": "/endpoint/acme/hamburg",
     "form": "/endpoint/acme/hamburg?kind=opcua",
     "nested": "/endpoint/acme/hamburg?kind=http",

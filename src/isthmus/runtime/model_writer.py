@@ -11,6 +11,7 @@ from isthmus.base.problem import ProblemsError
 from isthmus.model.changes import changes, interrupted_sources
 from isthmus.model.plant import Plant
 from isthmus.model.write.bulk import RowsError
+from isthmus.model.write.clone import MustDifferError
 from isthmus.model.write.edits import Edited, EditError, restored
 from isthmus.runtime.changing import put_back
 from isthmus.runtime.open import kinds
@@ -42,6 +43,8 @@ class ModelWriter:
             change = make()
         except RowsError as error:
             return Draft(rows=error.problems)
+        except MustDifferError as error:
+            return Draft(missing=error.missing)
         except ProblemsError as error:
             return Draft(problems=tuple(error.problems))
         except (EditError, RefusedChangeError) as error:

@@ -5,9 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, assert_never
 
+from isthmus.base.problem import Problem, ProblemsError
 from isthmus.model.load import model_files
 from isthmus.model.plant import Plant, Source
 from isthmus.model.suggest import did_you_mean_or_list
+from isthmus.model.write.bulk import (
+    Bulk,
+    Into,
+    RowProblem,
+    RowsError,
+    machines_of,
+    read_table,
+)
+from isthmus.model.write.clone import cloned
 from isthmus.model.write.edits import (
     ChangeSource,
     Edit,
@@ -20,11 +30,18 @@ from isthmus.model.write.edits import (
 )
 from isthmus.model.write.written import written_at
 from isthmus.runtime.open import kinds
-from isthmus.web.workbench import RemovedSource, RevisedSource, SwitchedSource
+from isthmus.web.workbench import (
+    AddedMachines,
+    ClonedMachine,
+    RemovedSource,
+    RevisedSource,
+    SwitchedSource,
+)
 
 _NOTHING: Final = object()
 
 OfSource = RevisedSource | SwitchedSource | RemovedSource
+Wanted = OfSource | AddedMachines | ClonedMachine
 
 
 @dataclass(frozen=True)
@@ -49,11 +66,52 @@ class Rewritten:
         return merged
 
 
-def revised(folder: Path, plant: Plant, wanted: OfSource) -> Edited:
-    """The model as it would be, checked; EditError, ProblemsError. Touches no file."""
+def revised(folder: Path, plant: Plant, wanted: Wanted) -> Edited:
+    """The model as it would be, checked; EditError, RowsError, ProblemsError. Touches no file."""
     texts, _ = model_files(folder)
-    source = _declared(plant, wanted.name)
-    return edited(folder, list(_edits(texts, plant, source, wanted)), kinds())
+    match wanted:
+        case AddedMachines():
+            return _added(folder, plant, wanted)
+        case ClonedMachine():
+            edits = cloned(texts, plant, wanted.original, wanted.copy, wanted.given)
+        case _:
+            source = _declared(plant, wanted.name)
+            edits = list(_edits(texts, plant, source, wanted))
+    return edited(folder, edits, kinds())
+
+
+def _added(folder: Path, plant: Plant, wanted: AddedMachines) -> Edited:
+    """RowsError, too, with what `isthmus check` says, where it belongs to a row."""
+    parts = wanted.line.split("/")
+    if len(parts) != 3:
+        raise EditError("say in which line the machine stands, as `site/area/line`")
+    site, area, line = parts
+    rows = read_table(wanted.table)
+    bulk = machines_of(rows, Into(site, area, line, wanted.type), plant, wanted.sets)
+    try:
+        return edited(folder, bulk.edits, kinds())
+    except ProblemsError as error:
+        placed = [_in_table(bulk, one) for one in error.problems]
+        found = [one for one in placed if one is not None]
+        if len(found) < len(error.problems):
+            raise
+        raise RowsError(found) from error
+
+
+def _in_table(bulk: Bulk, problem: Problem) -> RowProblem | None:
+    row = bulk.row_of(problem.address)
+    if row is None:
+        return None
+    said = f"{problem.message}. {problem.hint}" if problem.hint else problem.message
+    match problem.address.split("."):
+        case [_, _, "sources", _, *key]:
+            return RowProblem(row, ".".join(["source", *key]) if key else "", said)
+        case [_, _, "machines", _, "params", key]:
+            return RowProblem(row, key, said)
+        case [_, _, "machines", _, key]:
+            return RowProblem(row, key, said)
+        case _:
+            return RowProblem(row, "", said)
 
 
 def _edits(

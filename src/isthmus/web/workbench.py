@@ -14,6 +14,7 @@ from isthmus.field.suggest import Proposal, Suggestion
 from isthmus.model.changes import Change
 from isthmus.model.plant import Source
 from isthmus.model.write.bulk import RowProblem
+from isthmus.model.write.clone import Difference
 
 Trouble = Literal["", "unreachable", "refused", "unsupported", "fault"]
 
@@ -134,6 +135,30 @@ class RemovedSource:
 
 
 @dataclass(frozen=True)
+class AddedMachines:
+    """Many machines of one type, a row of a table for each."""
+
+    line: str
+    """`site/area/line`."""
+    type: str
+    table: str
+    """CSV, as `isthmus machines add` reads it."""
+    sets: Mapping[str, str] = field(default_factory=dict)
+    """Column → text for every row; `{host}` in it is that row's cell."""
+
+
+@dataclass(frozen=True)
+class ClonedMachine:
+    """A machine like another one."""
+
+    original: str
+    copy: str
+    """`site/area/line/machine`."""
+    given: Mapping[str, str] = field(default_factory=dict)
+    """What differs, as `isthmus machines clone --set` has it."""
+
+
+@dataclass(frozen=True)
 class Undone:
     """The model is as it was before a change."""
 
@@ -141,7 +166,7 @@ class Undone:
     """As `Revised` had it."""
 
 
-Revision = RevisedSource | SwitchedSource | RemovedSource | Undone
+Revision = RevisedSource | SwitchedSource | RemovedSource | AddedMachines | ClonedMachine | Undone
 """What a person wants of the model, beside a mapping."""
 
 
@@ -169,12 +194,14 @@ class Draft:
     problems: tuple[Problem, ...] = ()
     rows: tuple[RowProblem, ...] = ()
     """What is wrong in a table."""
+    missing: tuple[Difference, ...] = ()
+    """What a copy has to differ in, and nobody said how."""
     refused: str = ""
     """Why it cannot be done; then there is nothing to apply."""
 
     @property
     def applies(self) -> bool:
-        return bool(self.diff) and not (self.problems or self.rows or self.refused)
+        return bool(self.diff) and not (self.problems or self.rows or self.missing or self.refused)
 
 
 @dataclass(frozen=True)

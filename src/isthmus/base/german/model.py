@@ -421,6 +421,7 @@ _MANY: Final = {
     "`<path>`: say where it stands as site/area/line/machine": "`<path>`: sagen Sie, wo sie steht, als standort/bereich/linie/maschine",
     "`<key>`: the copy reads a source that is there already": "`<key>`: die Kopie liest aus einer Quelle, die es schon gibt",
     "`<key>` is nothing a copy can differ in": "`<key>` ist nichts, worin sich eine Kopie unterscheiden kann",
+    "as at <path#>": "wie bei <path>",
 }
 
 _PICTURE: Final = {

@@ -5,6 +5,7 @@ from isthmus.web.pages.complete import COMPLETE
 from isthmus.web.pages.connect import CONNECT
 from isthmus.web.pages.connect_browse import BROWSE_PAGE
 from isthmus.web.pages.connect_endpoint import ENDPOINT_PAGE
+from isthmus.web.pages.connect_machines import MACHINES_PAGE
 from isthmus.web.pages.connect_map import MAP_PAGE
 from isthmus.web.pages.live import LIVE
 from isthmus.web.pages.machine import MACHINE
@@ -23,5 +24,6 @@ PAGES: tuple[Page, ...] = (
     BROWSE_PAGE,
     MAP_PAGE,
     ENDPOINT_PAGE,
+    MACHINES_PAGE,
 )
 """In the order of the navigation."""

@@ -30,8 +30,8 @@ LIST = {
         " geschrieben wird.",
     ),
     "connect.add": Text("Add a source", "Quelle hinzufügen"),
-    "connect.test": Text("Test", "Testen"),
-    "connect.test.of": Text("Test {source}", "{source} testen"),
+    "connect.test": Text("Endpoint", "Endpunkt"),
+    "connect.test.of": Text("Endpoint of {source}", "Endpunkt von {source}"),
     "connect.map.add": Text("add a machine", "Maschine hinzufügen"),
     "connect.state.draft": Text("draft, not in the model", "Entwurf, nicht im Modell"),
     "permission.needs": Text(
