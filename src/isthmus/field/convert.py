@@ -110,14 +110,19 @@ def _numbers(entries: pa.RecordBatch, mapping: Mapping) -> pa.RecordBatch:
     amount, exact = _read_numbers(entries)
     if mapping.scales:
         amount = pc.add(pc.multiply(amount, mapping.scale.take(field)), mapping.offset.take(field))
-    whole = pa.nulls(len(amount), pa.int64())
+    rounded, whole = amount, pa.nulls(len(amount), pa.int64())
     if mapping.has_integers:
+        rounded = pc.round(amount)
         inside = pc.and_(pc.less(amount, _INT64), pc.greater_equal(amount, -_INT64))
-        whole = pc.if_else(inside, pc.round(amount), None).cast(pa.int64())
+        whole = pc.if_else(inside, rounded, None).cast(pa.int64())
         if exact is not None:
             whole = pc.if_else(mapping.plain.take(field), pc.coalesce(exact, whole), whole)
     judged = with_columns(entries, amount=amount, whole=whole)
-    found = [(wrong, _code(why)) for wrong, why in _wrong(judged, mapping) if pc.any(wrong).as_py()]
+    found = [
+        (wrong, _code(why))
+        for wrong, why in _wrong(judged, rounded, mapping)
+        if pc.any(wrong).as_py()
+    ]
     if not found:
         return judged
     kept = (pc.invert(_usable(judged)), judged["why"])
@@ -152,23 +157,30 @@ def _integer(word: str | None) -> int | None:
     return int(word) if -(2**63) <= int(word) < 2**63 else None
 
 
-def _wrong(entries: pa.RecordBatch, mapping: Mapping) -> Iterator[tuple[Column, Why]]:
+def _wrong(
+    entries: pa.RecordBatch, rounded: Column, mapping: Mapping
+) -> Iterator[tuple[Column, Why]]:
     """What can be wrong with numbers; the first that is, counts.
 
     What no field of the mapping can break is not looked for.
     """
     field, kind, amount = entries["field"], entries["kind"], entries["amount"]
-    missing, boolean = pc.is_null(amount), equals(kind, Kind.BOOLEAN)
-    if mapping.has_integers:
-        yield pc.and_(missing, boolean), Why.NOT_BOOLEAN
-    yield missing, Why.NOT_A_NUMBER
+    boolean = equals(kind, Kind.BOOLEAN) if mapping.has_booleans else None
+    if amount.null_count:
+        if boolean is not None:
+            yield pc.and_(pc.is_null(amount), boolean), Why.NOT_BOOLEAN
+        yield pc.is_null(amount), Why.NOT_A_NUMBER
     yield pc.invert(pc.is_finite(amount)), Why.NOT_FINITE
-    if mapping.has_integers:
+    if boolean is not None:
         yield pc.and_(boolean, pc.not_equal(pc.multiply(amount, amount), amount)), Why.NOT_BOOLEAN
-        integral, magnitude = pc.invert(equals(kind, Kind.NUMBER)), pc.abs(amount)
-        tolerance = pc.multiply(mapping.tolerance.take(field), pc.max_element_wise(magnitude, 1.0))
-        broken = pc.greater(pc.abs(pc.subtract(amount, pc.round(amount))), tolerance)
-        yield pc.and_(integral, broken), Why.NOT_WHOLE
+    if mapping.has_integers:
+        integral = pc.invert(equals(kind, Kind.NUMBER))
+        broken = pc.and_(integral, pc.not_equal(amount, rounded))
+        if pc.any(broken).as_py():
+            size = pc.max_element_wise(pc.abs(amount), 1.0)
+            close = pc.multiply(mapping.tolerance.take(field), size)
+            far = pc.greater(pc.abs(pc.subtract(amount, rounded)), close)
+            yield pc.and_(integral, far), Why.NOT_WHOLE
         yield pc.and_(integral, pc.is_null(entries["whole"])), Why.TOO_LARGE
     if mapping.has_limits:
         yield pc.less(amount, mapping.low.take(field)), Why.BELOW_MIN

@@ -54,21 +54,16 @@ def _steps(entries: pa.RecordBatch, mapping: Mapping, carried: Carried) -> tuple
     """Increments, and whether each step is one that needs no look at its surroundings."""
     field, time, whole = entries["field"], entries["time"], entries["whole"]
     before_time, before = _before(entries, mapping, carried)
-    size, ignore = mapping.size.take(field), mapping.ignore.take(field)
-    ahead = pc.subtract(whole, before)
-    back = pc.less(ahead, 0)
-    rolled = pc.and_kleene(
-        pc.greater_equal(before, mapping.rolls_from.take(field)),
-        pc.less(whole, mapping.rolls_to.take(field)),
-    ).fill_null(False)  # noqa: FBT003
-    step = case((pc.invert(back), ahead), (rolled, pc.add(ahead, size)), (back, whole), default=0)
+    size = mapping.size.take(field)
+    step, noise = _forward(field, whole, before, mapping)
     per_step = mapping.pieces.take(field)
     pieces = pc.multiply(step.cast(pa.float64(), safe=False), per_step)
-    noise = pc.and_(pc.and_(ignore, back), pc.invert(rolled))
     follows = pc.and_(
-        pc.and_(pc.greater(time, before_time), pc.invert(noise)),
+        pc.greater(time, before_time),
         pc.less_equal(pieces, mapping.most.take(field)).fill_null(True),  # noqa: FBT003
     )
+    if noise is not None:
+        follows = pc.and_(follows, pc.invert(noise))
     possible = pc.and_(
         pc.greater_equal(whole, 0),
         pc.less(whole, size).fill_null(True),  # noqa: FBT003
@@ -77,6 +72,26 @@ def _steps(entries: pa.RecordBatch, mapping: Mapping, carried: Carried) -> tuple
                     pc.coalesce(follows, pc.is_null(before)))  # fmt: skip
     increments = pc.multiply(step, per_step.cast(pa.int64(), safe=False))
     return increments, usual
+
+
+def _forward(
+    field: Column, whole: Column, before: Column, mapping: Mapping
+) -> tuple[Column, Column | None]:
+    """How far each reading went (0 for a first one), and which smaller ones mean nothing.
+
+    Most parcels have no smaller ones.
+    """
+    ahead = pc.subtract(whole, before)
+    back = pc.less(ahead, 0)
+    if not pc.any(back).as_py():
+        return ahead.fill_null(0), None
+    rolled = pc.and_kleene(
+        pc.greater_equal(before, mapping.rolls_from.take(field)),
+        pc.less(whole, mapping.rolls_to.take(field)),
+    ).fill_null(False)  # noqa: FBT003
+    around = pc.add(ahead, mapping.size.take(field))
+    step = case((pc.invert(back), ahead), (rolled, around), (back, whole), default=0)
+    return step, pc.and_(pc.and_(mapping.ignore.take(field), back), pc.invert(rolled))
 
 
 def _before(entries: pa.RecordBatch, mapping: Mapping, carried: Carried) -> tuple[Column, Column]:

@@ -188,6 +188,10 @@ class Mapping:
         return not {Kind.INTEGER, Kind.BOOLEAN, Kind.COUNTER}.isdisjoint(self.kind.to_pylist())
 
     @cached_property
+    def has_booleans(self) -> bool:
+        return Kind.BOOLEAN in self.kind.to_pylist()
+
+    @cached_property
     def has_limits(self) -> bool:
         return bool(self.low.null_count + self.high.null_count < 2 * len(self.maps))
 
