@@ -5,6 +5,7 @@ tried, too; its tags are partly of the device, partly not.
 """
 
 import asyncio
+import re
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -152,10 +153,10 @@ async def simatic() -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def interface() -> AsyncIterator[int]:
+async def interface(*methods: str) -> AsyncIterator[int]:
     async with RestServer(lambda _: Response.json({"state": "RUN"})) as device:
         yield device.port
-        assert {request.method for request in device.requests} <= {"GET"}
+        assert {request.method for request in device.requests} <= {"GET", *methods}
 
 
 # What would be a write ---------------------------------------------------------------------------
@@ -188,8 +189,9 @@ def of_a_host(spec: SparkplugSource) -> set[str]:
 
 
 def other_than_get(sent: bytes) -> list[str]:
-    lines = sent.decode("latin-1").split("\r\n")
-    return [line for line in lines if line.endswith("HTTP/1.1") and not line.startswith("GET ")]
+    """Methods."""
+    methods = re.findall(r"([A-Z]+) \S+ HTTP/1\.1\r\n", sent.decode("latin-1"))
+    return [method for method in methods if method != "GET"]
 
 
 def other_than_ping(sent: bytes) -> list[str]:
@@ -241,6 +243,10 @@ def at_host(port: int) -> Mapping[str, Any]:
     return {"host": LOOPBACK, "port": port}
 
 
+def at_url(port: int) -> Mapping[str, Any]:
+    return {"url": f"http://{LOOPBACK}:{port}"}
+
+
 KINDS: dict[str, Kind] = {
     "modbus": Kind(
         modbus, at_host, REGISTERS, modbus_server.write_requests, A_MODBUS_WRITE,
@@ -271,7 +277,7 @@ KINDS: dict[str, Kind] = {
         all_permitted=True,
     ),
     "mtconnect": Kind(
-        agent, lambda port: {"url": f"http://{LOOPBACK}:{port}"}, ("execution", "M1/parts", "no"),
+        agent, at_url, ("execution", "M1/parts", "no"),
         other_than_get, b"PUT /asset/1 HTTP/1.1\r\n\r\n",
     ),
     "shdr": Kind(adapter, at_host, ("execution", "nothing"), other_than_ping, b"* device: M1\n"),
@@ -289,8 +295,13 @@ KINDS: dict[str, Kind] = {
         bytes.fromhex("0300002402f080320100000001000e0005050112 0a1002000100018400000000 0400080a"),
     ),
     "http": Kind(
-        interface, lambda port: {"url": f"http://{LOOPBACK}:{port}"}, ("#$.state", "a/b#$.x"),
-        other_than_get, b"POST /machines/7 HTTP/1.1\r\n\r\n",
+        interface, at_url, ("#$.state", "a/b#$.x"), other_than_get,
+        b"POST /machines/7 HTTP/1.1\r\n\r\n",
+    ),
+    "http with permission": Kind(
+        partial(interface, "POST"), at_url, ("#$.state", "a/b#$.x"), other_than_get,
+        b"DELETE /machines/7 HTTP/1.1\r\n\r\n", {"post": {"machine": 7}, "paging": None},
+        lambda _: {"POST"}, all_permitted=True,
     ),
 }  # fmt: skip
 
