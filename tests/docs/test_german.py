@@ -2,16 +2,18 @@
 
 import ast
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
+from tests.docs.left_english import english_in
 from tests.model.fakes import ENV, KINDS
 
 import isthmus
-from isthmus.base.german import TABLES, german, said
+from isthmus.base.german import LONGEST, LONGEST_SENTENCE, TABLES, german, said
 from isthmus.base.problem import Problem
 from isthmus.field.registry import SOURCE_KINDS
 from isthmus.model.catalogue import CATALOGUE
@@ -23,20 +25,6 @@ from isthmus.model.wording import _FORMS, _LIMITS
 SOURCE = Path(isthmus.__file__).parent
 GOLDEN = Path(__file__).parents[1] / "model" / "golden"
 VALUE = "x1"
-ENGLISH = re.compile(
-    r"\b(the|is|are|no|of|and|or|not|has|have|this|to|a|with|it|be|that|by|from|for|must|needs|"
-    r"does|there|one|only|as|at|too|than|into|which|cannot|its|them|what|where|found|write)\b",
-    re.IGNORECASE,
-)
-"""Words that no German sentence has."""
-
-
-def english_in(text: str) -> list[str]:
-    """What is left of English outside of names, codes and values."""
-    found = ENGLISH.findall(re.sub(r"`[^`]*`|\(`?[\w ]+`?\)$", "", text))
-    return [word for word in found if not word.isupper()]  # SQL
-
-
 # What the code says -------------------------------------------------------------------------------
 
 MODEL = sorted(
@@ -279,6 +267,15 @@ def test_sentences_that_stand_together_are_found_one_by_one() -> None:
 
 def test_a_value_is_never_translated_in_back_ticks() -> None:
     assert german("no source `a text` in this model") == "keine Quelle `a text` in diesem Modell"
+
+
+@pytest.mark.parametrize("part", ["a: ", "x; ", "a (b) ", "no, or `", "is it? ", "1 instead of "])
+def test_what_a_device_says_at_length_does_not_hold_up_a_page(part: str) -> None:
+    began = time.perf_counter()
+    assert german(part * (LONGEST // len(part) - 1) + "#") != ""
+    assert german(part * (LONGEST_SENTENCE // len(part) - 1) + "#") != ""
+    assert german(part * LONGEST) == part * LONGEST
+    assert time.perf_counter() - began < 10
 
 
 def test_both_sides_have_the_same_gaps() -> None:

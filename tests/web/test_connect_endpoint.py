@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 from httpx import AsyncClient, Response
+from tests.docs.left_english import english_in
 from tests.field.every_key import WRITTEN
 
 from isthmus.field.registry import SOURCE_KINDS
@@ -322,6 +323,21 @@ async def test_a_trial_is_begun_followed_and_says_what_came_of_each_tag(site: Si
     assert [(one["tag"], one["quality"]) for one in ended["tags"]] == [
         ("ns=2;s=IM07.Maschinenstatus", "good")
     ]
+
+
+async def test_no_german_page_of_connecting_has_english_on_it(site: Site) -> None:
+    urls = [f"{PLACE}?kind={kind}" for kind in SOURCE_KINDS]
+    urls += ["/connect/acme", f"{PLACE}?sel=im07", f"{PLACE}?sel=im08"]
+    left: dict[str, dict[str, list[str]]] = {}
+    for language in ("en", "de"):
+        async with site.client(language=language) as http:
+            await drafted(http, 1)
+            await http.post(PLACE, data={"do": "ask", "sel": "im08"})
+            await outcome(http, "im08")
+            pages = {url: unescape(text_of((await http.get(url)).text)) for url in urls}
+        left[language] = {url: english_in(text) for url, text in pages.items()}
+    assert all(left["en"].values())  # else we would not see any
+    assert {url: words for url, words in left["de"].items() if words} == {}
 
 
 async def test_on_a_german_page_and_to_who_asks_for_it_trouble_is_german(site: Site) -> None:

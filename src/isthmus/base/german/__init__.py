@@ -10,7 +10,6 @@ that no sentence is forgotten.
 """
 
 import re
-from collections.abc import Iterator
 from functools import cache, lru_cache
 from itertools import chain
 from types import MappingProxyType
@@ -27,6 +26,11 @@ TABLES: Final = (
     connect.SENTENCES,
     keys.SENTENCES,
 )
+
+LONGEST: Final = 20_000
+LONGEST_SENTENCE: Final = 1_000
+DEEPEST: Final = 12
+"""Beyond these a text is left as it is: nobody wrote it, and it must not hold up a page."""
 
 _GAP: Final = re.compile(r"<(\w+)([#!*]?)>")
 _INSIDE: Final = MappingProxyType({"": r"(?:(?![.?] ).)+?", "#": r"[^\s,]+", "!": r"[\s\S]+?"})
@@ -48,54 +52,71 @@ def said(text: str, language: Language) -> str:
 @lru_cache(maxsize=4096)
 def german(text: str) -> str:
     """The German sentence; what no table knows stays as it is."""
-    for known in _known(text):
+    return _german(text, 0) if len(text) <= LONGEST else text
+
+
+def _german(text: str, depth: int) -> str:
+    if depth > DEEPEST:
+        return text  # no sentence of ours: words of a device that look like many
+    if (known := _known(text, depth)) is not None:
         return known
     for seam in _SEAMS:
         parts = re.split(seam, text)
         if len(parts) > 1:
-            return "".join(part if at % 2 else german(part) for at, part in enumerate(parts))
+            return "".join(
+                part if at % 2 else _german(part, depth + 1) for at, part in enumerate(parts)
+            )
     return text
 
 
-def _known(text: str) -> Iterator[str]:
+def _known(text: str, depth: int) -> str | None:
     sentence = text.removesuffix(_STOP)
-    for pattern, other in _sentences():
+    if len(sentence) > LONGEST_SENTENCE:
+        return None
+    for pattern, other in _candidates(sentence[:1]):
         if found := pattern.fullmatch(sentence):
-            yield _filled(other, found) + text[len(sentence) :]
+            return _filled(other, found, depth + 1) + text[len(sentence) :]
+    return None
 
 
-def _filled(other: str, found: re.Match[str]) -> str:
+def _filled(other: str, found: re.Match[str], depth: int) -> str:
     def value(gap: re.Match[str]) -> str:
         name, form = gap.groups()
         match form:
             case "!":
-                return german(found[name])
+                return _german(found[name], depth)
             case "*":
-                return _listed(found[name])
+                return _listed(found[name], depth)
             case _:
                 return found[name]
 
     return _GAP.sub(value, other)
 
 
-def _listed(text: str) -> str:
-    for known in _known(text):
+def _listed(text: str, depth: int) -> str:
+    if (known := _known(text, depth)) is not None:
         return known
     parts = _JOINTS.split(text)
     return "".join(
-        _JOINTS_IN_GERMAN[part] if at % 2 else german(part) for at, part in enumerate(parts)
+        _JOINTS_IN_GERMAN[part] if at % 2 else _german(part, depth) for at, part in enumerate(parts)
     )
 
 
 @cache
-def _sentences() -> tuple[tuple[re.Pattern[str], str], ...]:
-    """All of them; the one with the most words of its own is tried first."""
+def _candidates(first: str) -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Sentences that may begin so; the one with the most words of its own is tried first."""
+    return tuple(
+        (_pattern(english), other)
+        for english, other in _sentences()
+        if english.startswith(first) or _GAP.match(english)
+    )
+
+
+@cache
+def _sentences() -> tuple[tuple[str, str], ...]:
     pairs = chain.from_iterable(table.items() for table in TABLES)
     ordered = sorted(pairs, key=lambda pair: -len(_GAP.sub("", pair[0])))
-    return tuple(
-        (_pattern(english.removesuffix(_STOP)), other.removesuffix(_STOP))
-        for english, other in ordered
-    )
+    return tuple((one.removesuffix(_STOP), other.removesuffix(_STOP)) for one, other in ordered)
 
 
 def _pattern(english: str) -> re.Pattern[str]:
