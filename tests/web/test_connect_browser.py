@@ -299,6 +299,35 @@ def test_keys_of_one_of_several_kinds_are_shown_once_it_is_chosen(open_page: Ope
     expect(page.locator("[name='k.since.parameter']")).to_be_visible()
 
 
+def test_machines_of_a_file_are_looked_at_and_applied(
+    open_page: Open, model: Path, tmp_path: Path
+) -> None:
+    before = texts(model)
+    table = tmp_path / "presses.csv"
+    table.write_text("machine;root;source\nim-31;IM31;im07\nim-31;IM32;im07\n")
+    page = open_page("/connect/acme/hamburg")
+    page.get_by_role("link", name="Add machines").click()
+    page.get_by_label("Machine type").select_option("press")
+    page.get_by_role("button", name="Next").first.click()
+    with page.expect_download() as empty:
+        page.get_by_role("link", name="Download an empty table").click()
+    assert empty.value.suggested_filename == "press.csv"
+    page.get_by_label("or a CSV file").set_input_files(table)
+    page.get_by_role("button", name="Check and show the change").click()
+    expect(page.locator("#preview td.wrong")).to_contain_text("stands in row 2 already")
+    expect(page.locator("#change")).to_have_count(0)
+    page.get_by_role("textbox", name="The table").fill("machine;root;source\nim-31;IM31;im07\n")
+    page.get_by_role("button", name="Check and show the change").click()
+    expect(page.locator("#preview")).to_contain_text("1 machine")
+    page.get_by_role("button", name="Write and apply").click()
+    expect(page.get_by_text("Written and applied.")).to_be_visible()
+    assert "im-31" in texts(model)["hamburg.yaml"]
+    page.get_by_role("link", name="Undo").click()
+    page.get_by_role("button", name="Write and apply").click()
+    expect(page.get_by_text("Written and applied.")).to_be_visible()
+    assert texts(model) == before
+
+
 LINE = "hamburg/hall/line-1"
 BLOCKS = "b.injection_cycle=1&b.part_count=1&b.machine_state=1"
 PAGES = {

@@ -2,16 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from isthmus.field.browse import Crawled, NodeIndex, Progress
-from isthmus.field.connector import Refused, Unreachable, Unsupported
+from isthmus.field.connector import Node, Refused, Unreachable, Unsupported
 from isthmus.model.plant import Source
 from isthmus.runtime.background import begun, told
 from isthmus.runtime.browse import Browsing, Stored
 from isthmus.runtime.devices import Occupied
-from isthmus.web.workbench import Crawling, Trouble
+from isthmus.web.workbench import Crawling, RefusedChangeError, Trouble
 
 _NEW_INDEX: Final = 1.0
 """Seconds between two indexes while a crawl runs."""
@@ -46,6 +46,15 @@ class AddressSpace:
             self._stored = self._index = None
         self._browsing = self._make()
         self._task = begun(self._run(again=again), f"browsing `{self.source.name}`")
+
+    def keep(self, nodes: Sequence[Node]) -> None:
+        """Tags that a person listed take the place of a crawl."""
+        if self.running:
+            raise RefusedChangeError("it is being browsed now: wait until that ends")
+        self._browsing = self._make()
+        self._browsing.keep(nodes)
+        self._task = self._index = None
+        self._stored = self._browsing.stored()
 
     async def _run(self, *, again: bool) -> None:
         try:

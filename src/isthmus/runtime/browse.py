@@ -74,12 +74,19 @@ class Browsing:
             return None
         except ValueError:
             return None  # a half-written file of an older version: it is only a cache
-        if written.get("format") != _FORMAT or written.get("source") != self._fingerprint():
+        listed = written.get("listed") == self.source.spec.kind
+        same = written.get("source") == self._fingerprint()
+        if written.get("format") != _FORMAT or not (same or listed):
             return None
         known = written["crawled"]
         nodes = tuple(Node(**node) for node in known.pop("nodes"))
         crawled = Crawled(nodes=nodes, **known | {"waiting": tuple(known["waiting"])})
         return Stored(crawled, written["at"])
+
+    def keep(self, nodes: Sequence[Node]) -> None:
+        """Tags a person listed: they hold for the source however it is reached, until a crawl."""
+        self._crawl = None
+        self._save(Crawled(tuple(nodes), waiting=()), listed=self.source.spec.kind)
 
     async def run(self, *, again: bool = False) -> Crawled:
         """Crawl to the end. `again`: from the beginning, whatever is stored.
@@ -119,11 +126,12 @@ class Browsing:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 
-    def _save(self, crawled: Crawled) -> None:
+    def _save(self, crawled: Crawled, *, listed: str = "") -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         written = {
             "format": _FORMAT,
             "source": self._fingerprint(),
+            "listed": listed,
             "at": self._clock.now(),
             "crawled": asdict(crawled),
         }

@@ -10,11 +10,15 @@ from typing import Any, Final
 from isthmus.base.clock import Clock
 from isthmus.base.problem import ProblemsError
 from isthmus.field.browse import NodeIndex
+from isthmus.field.connector import Connector
+from isthmus.field.listing import ListingError, nodes_of
+from isthmus.field.registry import connector
 from isthmus.field.suggest import Proposal
 from isthmus.field.suggest.behaviour import Value
 from isthmus.model.changes import Change
 from isthmus.model.load import SECRETS, model_files
 from isthmus.model.plant import Plant, Source
+from isthmus.model.write.bulk import RowsError, read_table
 from isthmus.model.write.edits import AddSource, Edited, EditError
 from isthmus.model.write.written import written_at
 from isthmus.runtime.address_space import AddressSpace
@@ -155,6 +159,20 @@ class Workbench:
 
     def nodes(self, source: str) -> NodeIndex | None:
         return self._space(source).nodes()
+
+    def browsable(self, source: str) -> bool:
+        return connector(self._known(source).spec.kind).browse is not Connector.browse
+
+    def list_tags(self, source: str, table: str) -> int:
+        parse_tag = self._known(source).spec.parse_tag
+        try:
+            nodes = nodes_of(read_table(table), parse_tag)
+        except (RowsError, ListingError) as error:
+            raise RefusedChangeError(str(error)) from error
+        if not nodes:
+            raise RefusedChangeError("the list has no tag")
+        self._space(source).keep(nodes)
+        return len(nodes)
 
     def _space(self, name: str) -> AddressSpace:
         source = self._known(name)

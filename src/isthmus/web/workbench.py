@@ -349,6 +349,17 @@ class Workbench(Protocol):
 
     def crawling(self, source: str) -> Crawling: ...
 
+    def browsable(self, source: str) -> bool:
+        """Whether its kind can be asked what there is."""
+        ...
+
+    def list_tags(self, source: str, table: str) -> int:
+        """Tags from a table (CSV), in place of a crawl; how many. `RefusedChangeError` names rows.
+
+        From the event loop.
+        """
+        ...
+
     def nodes(self, source: str) -> NodeIndex | None:
         """All that was found until now; None before anything was."""
         ...

@@ -9,7 +9,6 @@ from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
 from starlette.responses import RedirectResponse, Response
 
 from isthmus.field.registry import SOURCE_KINDS
@@ -23,6 +22,7 @@ from isthmus.web.i18n import Translator
 from isthmus.web.page import Ask, Page
 from isthmus.web.pages.connect_change import applied_words, change_words
 from isthmus.web.pages.connect_machines_texts import MACHINES
+from isthmus.web.pages.connect_upload import uploaded
 from isthmus.web.pages.connect_values import refers
 from isthmus.web.shell import Web, ask, bare, context
 from isthmus.web.workbench import (
@@ -246,7 +246,10 @@ async def act(request: Request, path: str, user: Engineer) -> Response:
     """`do=show` shows what would be written, `do=apply` writes what was shown."""
     web: Web = request.app.state.web
     places.found(web.platform.plant, path)
-    form, failed = await _form(request)
+    form, at = await uploaded(request)
+    failed = "" if at is None else f"utf8 {at}"
+    if at is not None:
+        form.pop("show", None)
     revision = _revision(web.platform.plant, form)
     if form.get("do") == "apply" and revision is not None:
         try:
@@ -258,20 +261,6 @@ async def act(request: Request, path: str, user: Engineer) -> Response:
     return await run_in_threadpool(_answer, request, user, path, form, failed)
 
 
-async def _form(request: Request) -> tuple[dict[str, str], str]:
-    """Its texts; a file that was given takes the place of the table."""
-    async with request.form() as given:
-        form = {key: text for key, text in given.items() if isinstance(text, str)}
-        file = given.get("file")
-        content = await file.read() if isinstance(file, UploadFile) else b""
-    if not content:
-        return form, ""
-    try:
-        return form | {"table": content.decode("utf-8-sig")}, ""
-    except UnicodeDecodeError as error:
-        return {key: text for key, text in form.items() if key != "show"}, f"utf8 {error.start}"
-
-
 def _answer(request: Request, user: User, path: str, form: Form, failed: str) -> Response:
     web: Web = request.app.state.web
     scope = places.found(web.platform.plant, path)
@@ -279,8 +268,7 @@ def _answer(request: Request, user: User, path: str, form: Form, failed: str) ->
     if failed.startswith("utf8 "):
         failed = question.t("machines.not_utf8", at=failed.partition(" ")[2])
     words = context(web, request, PAGE, question) | dict(view(question, form, failed))
-    wrong = failed or (words["draft"] is not None and not words["draft"].applies)
-    return web.templates.answer(PAGE.template, words, 409 if wrong else 200)
+    return web.templates.answer(PAGE.template, words, 409 if failed else 200)
 
 
 def _is_state(key: str) -> bool:

@@ -40,6 +40,26 @@ LIST = {
     ),
 }
 
+LISTED = {
+    "listed.title": Text("Tags from a table", "Signale aus einer Tabelle"),
+    "listed.text": Text(
+        "For a source that cannot be browsed: a register list, or an export of the controller."
+        " Columns: tag, name, type, unit, comment; the first is needed. It takes the place of what"
+        " was browsed.",
+        "Für eine Quelle, die nicht durchsuchbar ist: eine Registerliste oder ein Export der"
+        " Steuerung. Spalten: Adresse, Name, Datentyp, Einheit, Kommentar; die erste ist nötig. Sie"
+        " tritt an die Stelle dessen, was durchsucht wurde.",
+    ),
+    "listed.table": Text(
+        "The table: paste it from Excel, or CSV", "Die Tabelle: aus Excel einfügen, oder CSV"
+    ),
+    "listed.file": Text("or a CSV file", "oder eine CSV-Datei"),
+    "listed.take": Text("Take these tags", "Diese Signale nehmen"),
+    "listed.taken": Text("{n} tags were taken.", "{n} Signale wurden übernommen."),
+    "listed.taken.one": Text("1 tag was taken.", "1 Signal wurde übernommen."),
+    "listed.refused": Text("No tag was taken", "Kein Signal wurde übernommen"),
+}
+
 BROWSE = {
     "browse.title": Text("Browse", "Durchsuchen"),
     "browse.space": Text("Address space", "Adressraum"),
@@ -72,8 +92,8 @@ BROWSE = {
         "This kind of source cannot be browsed", "Diese Art von Quelle ist nicht durchsuchbar"
     ),
     "browse.unsupported.text": Text(
-        "Give its tags as a table: isthmus suggest SOURCE --list tags.csv",
-        "Ihre Signale kommen aus einer Tabelle: isthmus suggest QUELLE --list tags.csv",
+        "Give its tags as a table, below.",
+        "Geben Sie ihre Signale als Tabelle an, unten.",
     ),
     "browse.offline": Text("The platform does not answer", "Die Plattform antwortet nicht"),
     "browse.choose": Text(
@@ -179,8 +199,9 @@ MAP = {
         "In dieser Quelle hat sich noch niemand umgesehen",
     ),
     "map.never.text": Text(
-        "Browse it first: proposals come from what is found there.",
-        "Zuerst durchsuchen: Vorschläge kommen aus dem, was dort gefunden wird.",
+        "Browse it first, or give its tags as a table there: proposals come from what is found.",
+        "Zuerst durchsuchen oder dort ihre Signale als Tabelle angeben: Vorschläge kommen aus dem,"
+        " was gefunden wird.",
     ),
     "map.unknown": Text(
         "Choose a machine, or a source on the page Connect.",
