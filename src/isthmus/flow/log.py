@@ -111,7 +111,7 @@ class SqliteLog(LogReader):
             seq = self._insert(db, "raw", raw, now)
             self._insert(db, "rows", rows, now)
             _insert_quarantined(db, shaped.quarantined)
-            tally.add(db, Counts.of(shaped.counts))
+            tally.add(db, source, Counts.of(shaped.counts))
             if shaped.state is not None:
                 db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (source, shaped.state))
             _keep_position(db, source, position)
@@ -166,7 +166,7 @@ class SqliteLog(LogReader):
             reach("release.middle")
             self._insert(db, "rows", parcels, now)
             _insert_quarantined(db, release.quarantined)
-            tally.add(db, Counts.of(release.counts))
+            tally.add_at_once(db, Counts.of(release.counts))
 
     # Gaps -----------------------------------------------------------------------------------
 

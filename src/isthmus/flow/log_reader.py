@@ -13,16 +13,13 @@ from isthmus.base.clock import Micros
 from isthmus.flow import tally
 from isthmus.flow.contract import Failure, Gap, Stream
 from isthmus.flow.parcel import Count, DamagedError, Parcel, Quarantined
+from isthmus.flow.tally import CountRow
 
 FORMAT: Final = "1"
 _COUNTS: Final = "received, good, uncertain, bad, unmapped, quarantined, late, shaped"
 _QUARANTINED: Final = (
     "source, tag, machine, block, field, device_time, received_time, value, code, reason"
 )
-
-
-CountRow = tuple[str, str, int, *tuple[int, ...]]
-"""The fields of a `Count`."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +146,7 @@ class LogView:
             (start, end),
         ).fetchall()
         return _with_waiting(
-            added, [row for row in tally.waiting(self._db) if start <= row[0] < end]
+            added, [row for row in tally.waiting(self._db) if start <= row[2] < end]
         )
 
     def quarantined(self, start: Micros, end: Micros, limit: int = 1000) -> list[Quarantined]:
@@ -203,13 +200,13 @@ class LogView:
         return [Failure(*row) for row in found]
 
 
-def _with_waiting(added: list[CountRow], waiting: list[tally.Row]) -> list[CountRow]:
+def _with_waiting(added: list[CountRow], waiting: list[CountRow]) -> list[CountRow]:
     """The sums of both; only the hours of what waits, usually the last one, are looked at."""
     if not waiting:
         return added
-    first = bisect_left(added, min(hour for hour, *_ in waiting), key=lambda row: row[2])
+    first = bisect_left(added, min(row[2] for row in waiting), key=lambda row: row[2])
     sums = {(hour, source, tag): counted for source, tag, hour, *counted in added[first:]}
-    for hour, source, tag, *more in waiting:
+    for source, tag, hour, *more in waiting:
         before = sums.get((hour, source, tag), [0] * len(more))
         sums[hour, source, tag] = [a + b for a, b in zip(before, more, strict=True)]
     return added[:first] + [

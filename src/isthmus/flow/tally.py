@@ -1,17 +1,19 @@
-"""The ledger's counts in a log: those of few tags are added at once, those of many wait a while.
+"""The ledger's counts in a log: those of many tags are summed up over the hour in one row.
 
-A parcel of thousands of tags would change thousands of rows of `count`. Instead its counts become
-one row of `tally`, and what waits there is added to `count` together. Both happen in transactions
-of the parcels that are counted, and whoever reads counts sees the sum of both.
+A parcel of thousands of tags would change thousands of rows of `count`. Instead the sums of its
+source and hour are one row of `sums`, which becomes rows of `count` when the next hour begins.
+Both happen in transactions of the parcels that are counted, and who reads counts sees both.
 """
 
 import sqlite3
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from isthmus.flow.parcel import (
     COUNTED,
+    COUNTS_SCHEMA,
     Counts,
     DamagedError,
     checksum,
@@ -21,76 +23,82 @@ from isthmus.flow.parcel import (
 )
 
 FEW: Final = 64
-"""So many rows are changed as fast as one is written that holds them all."""
-WAITING: Final = 64
-"""Rows of `tally` at most, before they are added to `count`."""
+"""So many rows of `count` are changed as fast as the one that holds all sums."""
 
 TABLE: Final = """
--- Counts that are not yet added to `count`: one Arrow IPC stream per parcel, lz4.
-CREATE TABLE IF NOT EXISTS tally (
-    id INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, payload BLOB NOT NULL
+-- Sums of the hour that are not yet in `count`: one Arrow IPC stream per source, lz4.
+CREATE TABLE IF NOT EXISTS sums (
+    source TEXT PRIMARY KEY, checksum INTEGER NOT NULL, payload BLOB NOT NULL
 )
 """
 
-_KEY: Final = ["hour", "source", "tag"]
+_KEY: Final = ["source", "tag", "hour"]
 _ADD: Final = f"""
-INSERT INTO count (hour, source, tag, {", ".join(COUNTED)})
+INSERT INTO count (source, tag, hour, {", ".join(COUNTED)})
 VALUES (?, ?, ?, {", ".join("?" * len(COUNTED))})
 ON CONFLICT (hour, source, tag) DO UPDATE SET
     {", ".join(f"{name} = {name} + excluded.{name}" for name in COUNTED)}
 """
 
-Row = tuple[int, str, str, *tuple[int, ...]]
-"""Hour, source, tag, and what was counted of it in the order of COUNTED."""
+CountRow = tuple[str, str, int, *tuple[int, ...]]
+"""The fields of a `Count`."""
 
 
-def add(db: sqlite3.Connection, counts: Counts) -> None:
-    """Inside a transaction of the caller's."""
+def add(db: sqlite3.Connection, source: str, counts: Counts) -> None:
+    """What was counted of one source; inside a transaction of the caller's."""
     if len(counts) <= FEW:
-        _add(db, counts.table)
+        add_at_once(db, counts)
         return
-    payload = encode(counts.table)
-    values = (signed(checksum(payload)), payload)
-    number = db.execute("INSERT INTO tally (checksum, payload) VALUES (?, ?)", values).lastrowid
-    if number is not None and number >= WAITING:
-        settle(db)
+    found = db.execute("SELECT * FROM sums WHERE source = ?", (source,)).fetchone()
+    sums = counts.table if found is None else _sum(_sums(*found), counts.table)
+    if _is_of_one_hour(sums):
+        payload = encode(sums)
+        values = (source, signed(checksum(payload)), payload)
+        db.execute("INSERT OR REPLACE INTO sums VALUES (?, ?, ?)", values)
+    else:
+        add_at_once(db, Counts(sums))
+        db.execute("DELETE FROM sums WHERE source = ?", (source,))
+
+
+def add_at_once(db: sqlite3.Connection, counts: Counts) -> None:
+    """Counts of any sources; inside a transaction of the caller's."""
+    db.executemany(_ADD, _rows(counts.table))
 
 
 def settle(db: sqlite3.Connection) -> None:
-    """Add to `count` what waits; inside a transaction of the caller's."""
-    found = _waiting(db)
-    if found is not None:
-        _add(db, found)
-        db.execute("DELETE FROM tally")
+    """Leave nothing outside `count`; inside a transaction of the caller's."""
+    for row in db.execute("SELECT * FROM sums").fetchall():
+        add_at_once(db, Counts(_sums(*row)))
+    db.execute("DELETE FROM sums")
 
 
-def waiting(db: sqlite3.Connection) -> list[Row]:
-    """What readers must add to what stands in `count`; a row per hour, source and tag."""
-    found = _waiting(db) if _is_known(db) else None
-    return [] if found is None else _rows(found)
+def waiting(db: sqlite3.Connection) -> list[CountRow]:
+    """What readers must add to what stands in `count`."""
+    # A log that an earlier version wrote, and nobody has opened since, has no such table.
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sums'").fetchone():
+        return []
+    return [row for sums in db.execute("SELECT * FROM sums") for row in _rows(_sums(*sums))]
 
 
-def _waiting(db: sqlite3.Connection) -> pa.Table | None:
-    found = db.execute("SELECT id, checksum, payload FROM tally").fetchall()
-    for number, stored, payload in found:
-        if signed(checksum(payload)) != stored:
-            raise DamagedError(f"the checksum of counts {number} that wait to be added differs")
-    if not found:
-        return None
-    whole = pa.concat_tables([decode(payload) for *_, payload in found])
+def _sums(source: str, stored: int, payload: bytes) -> pa.Table:
+    if signed(checksum(payload)) != stored:
+        raise DamagedError(f"the checksum of the counts of `{source}` differs from its payload")
+    return decode(payload)
+
+
+def _sum(before: pa.Table, counts: pa.Table) -> pa.Table:
+    if before.select(_KEY).equals(counts.select(_KEY)):  # all tags came again, as most often
+        sums = [pc.add(before[name], counts[name]) for name in COUNTED]
+        return pa.table([*before.select(_KEY).columns, *sums], schema=COUNTS_SCHEMA)
+    whole = pa.concat_tables([before, counts])
     sums = whole.group_by(_KEY, use_threads=False).aggregate([(name, "sum") for name in COUNTED])
-    return sums.rename_columns([*_KEY, *COUNTED])
+    return sums.rename_columns(COUNTS_SCHEMA.names).cast(COUNTS_SCHEMA)
 
 
-def _is_known(db: sqlite3.Connection) -> bool:
-    """A log that an earlier version wrote, and nobody has opened since, has no such table."""
-    return bool(db.execute("SELECT 1 FROM sqlite_master WHERE name = 'tally'").fetchone())
+def _is_of_one_hour(counts: pa.Table) -> bool:
+    bounds = pc.min_max(counts["hour"]).as_py()
+    return bool(bounds["min"] == bounds["max"])
 
 
-def _add(db: sqlite3.Connection, counts: pa.Table) -> None:
-    db.executemany(_ADD, _rows(counts))
-
-
-def _rows(counts: pa.Table) -> list[Row]:
-    columns = (counts[name].to_pylist() for name in (*_KEY, *COUNTED))
-    return list(zip(*columns, strict=True))
+def _rows(counts: pa.Table) -> list[CountRow]:
+    return list(zip(*(column.to_pylist() for column in counts.columns), strict=True))
