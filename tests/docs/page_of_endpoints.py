@@ -93,7 +93,7 @@ def _kind(schema: Mapping[str, Any]) -> str:  # noqa: PLR0911 - one line per for
         case {"$ref": reference}:
             name = reference.rpartition("/")[2]
             return f"[{name}](#{name.lower()})"
-        case {"anyOf": branches}:
+        case {"anyOf": branches} | {"oneOf": branches}:
             return " or ".join(dict.fromkeys(_kind(each) for each in branches))
         case {"enum": values}:
             return ", ".join(f"`{value}`" for value in values)

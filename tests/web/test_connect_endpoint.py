@@ -271,6 +271,9 @@ async def test_secrets_of_a_draft_come_back_only_as_the_name_of_their_variable(
     async with site.client() as http:
         named = await put(http, "im08", **opcua(1, user="u", password="${PRESS_PASSWORD}"))
         assert named.json()["entry"]["password"] == "${PRESS_PASSWORD}"
+        (site.model / "secrets.yaml").write_text("press: moulding\n")
+        kept = await put(http, "im09", **opcua(1, user="u", password="!secret press"))
+        assert kept.json()["entry"]["password"] == "!secret press", kept.text
         hidden = await put(http, "hall", kind="sql", url=url, **read)
         assert hidden.status_code == 200, hidden.text
         assert hidden.json()["entry"] == {"kind": "sql", "url": HIDDEN} | read

@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from html import unescape
+from typing import Any
 from urllib.parse import urlencode
 
 from httpx import AsyncClient
@@ -183,3 +184,24 @@ async def test_who_only_looks_on_adds_nothing(writing: Door) -> None:
         assert (await http.get(PLACE)).status_code == 403
         assert (await http.post(PLACE, data=INTO)).status_code == 403
         assert (await http.get("/machines-table/acme/hamburg?type=km_cx160")).status_code == 403
+
+
+async def test_programs_add_machines_and_clone_one_by_the_same_words(writing: Door) -> None:
+    add = {"do": "add_machines", "line": INTO["line"], "type": INTO["type"]}
+    sets = {"source.endpoint": "opc.tcp://{host}:4840"}
+    clone = {
+        "do": "clone_machine", "original": f"{LINE}/im-01", "copy": "graz/assembly/line-2/im-21",
+    }  # fmt: skip
+    api = "/api/v1/connect"
+    async with engineer(writing) as http:
+        wrong = {"change": add | {"table": WRONG}, "language": "de"}
+        rows = (await http.post(f"{api}/preview", json=wrong)).json()["rows"]
+        assert {"row": 2, "column": "machine"}.items() <= rows[1].items()
+        assert any("steht schon in Zeile 4" in one["message"] for one in rows)
+        body: dict[str, Any] = {"change": add | {"table": FORTY, "sets": sets}}
+        body["digest"] = (await http.post(f"{api}/preview", json=body)).json()["digest"]
+        done = await http.post(f"{api}/revise", json=body)
+        assert "+ machine acme/hamburg/moulding/line-1/im-50" in done.json()["changes"]
+        assert "acme/hamburg/moulding/line-1/im-89" in writing.works.plant.machines
+        missing = (await http.post(f"{api}/preview", json={"change": clone})).json()["missing"]
+        assert set(missing) == {"source.endpoint", "params.root"}

@@ -307,3 +307,81 @@ async def test_who_only_looks_on_changes_nothing(site: Site) -> None:
         for do in ("show", "try", "apply", "forget"):
             answer = await http.post(PLACE, data={"do": do, "sel": "im07", "show": "off"})
             assert answer.status_code == 403, do
+
+
+# For programs -----------------------------------------------------------------------------------
+
+API = "/api/v1/connect"
+
+
+async def previewed(http: AsyncClient, **change: Any) -> dict[str, Any]:
+    answer = await http.post(f"{API}/preview", json={"change": change})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+async def revised(http: AsyncClient, **change: Any) -> dict[str, Any]:
+    digest = (await previewed(http, **change))["digest"]
+    answer = await http.post(f"{API}/revise", json={"change": change, "digest": digest})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+async def test_programs_change_keys_of_a_source_and_undo_it(site: Site) -> None:
+    before = texts(site.model)
+    change = {"do": "change_source", "source": "im07", "put": {"interval": "2 s", "timeout": "9 s"}}
+    async with site.client() as http:
+        seen = await previewed(http, **change)
+        assert "+  im07: {kind: opcua" in seen["diff"]
+        assert "interval: 2 s, timeout: 9 s" in seen["diff"]
+        assert (seen["problems"], seen["refused"], seen["interrupts"]) == ([], "", ["im07"])
+        assert texts(site.model) == before
+        done = await revised(http, **change)
+        assert "interval: 0.1 → 2" in done["changes"]
+        assert site.platform.plant.sources["im07"].spec.interval == 2.0
+        await revised(http, do="change_source", source="im07", drop=["timeout"])
+        assert "timeout" not in texts(site.model)[FILE]
+        stale = {"change": {"do": "undo", "undo": done["undo"]}, "digest": "0"}
+        refused = await http.post(f"{API}/revise", json=stale)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "refused")
+
+
+async def test_programs_switch_and_remove_sources(site: Site) -> None:
+    await with_two_presses(site)
+    before = texts(site.model)
+    async with site.client() as http:
+        done = await revised(http, do="switch_source", source="im08", on=False)
+        assert not site.platform.plant.sources["im08"].spec.enabled
+        await revised(http, do="undo", undo=done["undo"])
+        assert texts(site.model) == before
+        await revised(http, do="remove_source", source="im07", instead="im08")
+        assert site.platform.plant.machines[MACHINE].source == "im08"
+        unknown = await http.post(
+            f"{API}/preview", json={"change": {"do": "switch_source", "source": "im7", "on": True}}
+        )
+        assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "unknown_source")
+
+
+async def test_programs_neither_see_nor_write_secrets(site: Site) -> None:
+    (site.model / "secrets.yaml").write_text("other: moulding\n")
+    await sources(
+        site, f'  im07: {{kind: opcua, endpoint: "{endpoint(site)}", user: u, password: sesame}}\n'
+    )
+    async with site.client() as http:
+        kept = await previewed(http, do="change_source", source="im07", put={"interval": "2 s"})
+        assert "sesame" not in str(kept)
+        assert kept["diff"] != ""
+        typed = await previewed(http, do="change_source", source="im07", put={"password": "tulip"})
+        assert "write ${NAME}" in typed["refused"]
+        assert (typed["diff"], "tulip" in str(typed)) == ("", False)
+        named = {"password": "!secret other"}
+        await revised(http, do="change_source", source="im07", put=named)
+    assert "password: !secret other}" in texts(site.model)[FILE]
+
+
+async def test_programs_that_only_look_on_change_nothing(site: Site) -> None:
+    change = {"do": "switch_source", "source": "im07", "on": False}
+    async with site.client("viewer") as http:
+        for path in ("preview", "revise"):
+            answer = await http.post(f"{API}/{path}", json={"change": change, "digest": ""})
+            assert answer.status_code == 403

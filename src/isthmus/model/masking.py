@@ -16,6 +16,7 @@ _SECRET_VALUE: Final = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _VARIABLE: Final = re.compile(r"\$\{\w+\}")
+_SECRET_NAME: Final = re.compile(r"!secret [\w.-]+")
 _URL_PASSWORD: Final = re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)@")
 
 
@@ -32,6 +33,13 @@ def is_secret_key(key: str) -> bool:
 def is_variable(value: object) -> bool:
     """Whether a value is nothing but the name of an environment variable, as in `${NAME}`."""
     return isinstance(value, str) and _VARIABLE.fullmatch(value) is not None
+
+
+def is_reference(value: object) -> bool:
+    """Whether it names what is kept elsewhere: `${NAME}`, `!secret name`."""
+    return is_variable(value) or (
+        isinstance(value, str) and _SECRET_NAME.fullmatch(value) is not None
+    )
 
 
 def url_password(text: str) -> bool:

@@ -13,10 +13,9 @@ from isthmus.model.load import SECRETS, read_texts
 from isthmus.model.masking import is_secret_key, is_variable, url_password
 from isthmus.model.plant import Kinds, Source
 from isthmus.model.write.edits import AddSource
-from isthmus.model.write.flow import Raw, flow
+from isthmus.model.write.flow import Raw, flow, referring
 from isthmus.web.workbench import RefusedChangeError, key_of
 
-_SECRET: Final = re.compile(r"!secret [\w.-]+")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 _OPEN: Final = (
@@ -46,7 +45,7 @@ class Drafts:
 
     def addition(self, name: str) -> AddSource:
         """How it comes into the model."""
-        return AddSource(str(self._kept[name]["site"]), name, _referring(self.entry(name)))
+        return AddSource(str(self._kept[name]["site"]), name, referring(self.entry(name)))
 
     def sources(self) -> dict[str, Source]:
         """Those that can be read; one whose variable is gone meanwhile cannot be tried."""
@@ -69,7 +68,7 @@ class Drafts:
         secrets = self._secrets()
         key = f"{site} {name} {json.dumps(entry, default=_text)}", secrets
         if key not in self._read:
-            self._read[key] = source_of(site, name, _referring(entry), secrets)
+            self._read[key] = source_of(site, name, referring(entry), secrets)
         return self._read[key]
 
     def _write(self, kept: dict[str, dict[str, Any]]) -> None:
@@ -131,16 +130,3 @@ def _in_the_open(path: str, value: Any) -> Iterator[tuple[str, str]]:
             key = path.rpartition(".")[2]
             if is_secret_key(key) or url_password(str(value)):
                 yield path, key
-
-
-def _referring(value: Any) -> Any:
-    """`!secret press` is a reference, wherever it comes from."""
-    match value:
-        case Mapping():
-            return {name: _referring(one) for name, one in value.items()}
-        case list():
-            return [_referring(one) for one in value]
-        case str() if _SECRET.fullmatch(value):
-            return Raw(value)
-        case _:
-            return value

@@ -310,6 +310,8 @@ class Workbench:
     def _made(self, revision: Revision) -> Edited:
         if isinstance(revision, Undone):
             return self._writer.undone(revision.undo)
+        if isinstance(revision, RevisedSource):
+            no_secrets(self._known(revision.name).site, revision.name, revision.entry)
         return revised(self._folder(), self._plant(), revision)
 
     def _revised(self, revision: RevisedSource) -> Source:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from isthmus.model.masking import is_reference, is_variable
 from isthmus.model.scalars import plain_value
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_](?:[\w./+-]| (?=[\w./+-]))*\Z", re.ASCII)
@@ -34,6 +35,19 @@ def flow(value: Any) -> str:
             return "[" + ", ".join(map(flow, value)) + "]"
         case _:
             return json.dumps(value)
+
+
+def referring(value: Any) -> Any:
+    """`!secret press` is a reference, wherever it comes from."""
+    match value:
+        case Mapping():
+            return {name: referring(one) for name, one in value.items()}
+        case list():
+            return [referring(one) for one in value]
+        case str() if not is_variable(value) and is_reference(value):
+            return Raw(value)
+        case _:
+            return value
 
 
 def _quoted(text: str) -> str:

@@ -11,6 +11,7 @@ from isthmus.web.api import (
     kpi,
     machines,
     model,
+    revisions,
     shifts,
     sources,
     sql,
@@ -24,7 +25,19 @@ PREFIX = "/api/v1"
 MOST_BODY = 200_000
 """Bytes of a request."""
 
-ROUTERS = (kpi, completeness, machines, stops, sources, shifts, model, sql, connect, drafts)
+ROUTERS = (
+    kpi,
+    completeness,
+    machines,
+    stops,
+    sources,
+    shifts,
+    model,
+    sql,
+    connect,
+    drafts,
+    revisions,
+)
 
 
 def create_api(web: Web) -> FastAPI:

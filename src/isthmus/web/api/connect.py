@@ -13,6 +13,7 @@ from isthmus.base.clock import SECOND, iso
 from isthmus.base.german import Language, said
 from isthmus.field.connector import Node, Unreachable
 from isthmus.field.suggest import Proposal
+from isthmus.model.masking import masked
 from isthmus.model.plan_text import plan_text
 from isthmus.model.suggest import did_you_mean_or_list
 from isthmus.web.api.asked import JsonOnly, Running
@@ -209,15 +210,28 @@ class ProblemOut(BaseModel):
     hint: str
 
 
+class RowOut(BaseModel):
+    """What is wrong with a cell of a table."""
+
+    row: int = Field(description="As an editor counts lines: the heading is 1.")
+    column: str = Field(description="Empty: the whole row.")
+    message: str
+
+
 class DraftOut(BaseModel):
     """The model as it would be; nothing is written."""
 
-    diff: str = Field(description="Unified.")
+    diff: str = Field(description="Unified; secrets in the lines around are hidden.")
     digest: str
     plan: str = Field(description="What would change on the running platform.")
     interrupts: list[str] = Field(description="Sources that would be opened anew.")
     need_codes: list[str] = Field(description="Fields with names whose codes nobody told.")
     problems: list[ProblemOut]
+    rows: list[RowOut] = Field(description="What is wrong in a table.")
+    missing: list[str] = Field(
+        description="What a copy has to differ in, and nobody said how.",
+        examples=[["source.endpoint"]],
+    )
     refused: str = Field(description="Why it cannot be done; else empty.")
 
 
@@ -293,7 +307,7 @@ async def post_draft(platform: Running, body: DraftIn) -> DraftOut:
     """The model with these decisions: the difference, checked and planned; nothing is written."""
     target, choices = _asked(body)
     draft = await run_in_threadpool(platform.workbench.draft, target, choices)
-    return _draft(draft, body.language)
+    return draft_out(draft, body.language)
 
 
 @router.post("/apply", dependencies=[JsonOnly])
@@ -385,9 +399,9 @@ def _proposal(one: Proposal, language: Language) -> ProposalOut:
     )
 
 
-def _draft(draft: Draft, language: Language) -> DraftOut:
+def draft_out(draft: Draft, language: Language) -> DraftOut:
     return DraftOut(
-        diff=draft.diff,
+        diff="".join(map(masked, draft.diff.splitlines(keepends=True))),
         digest=draft.digest,
         plan=plan_text(draft.changes, "text", language) if draft.diff else "",
         interrupts=list(draft.interrupts),
@@ -396,6 +410,11 @@ def _draft(draft: Draft, language: Language) -> DraftOut:
             ProblemOut(code=one.code, address=one.address, message=one.message, hint=one.hint)
             for one in (problem.translated(language) for problem in draft.problems)
         ],
+        rows=[
+            RowOut(row=one.row, column=one.column, message=said(one.message, language))
+            for one in draft.rows
+        ],
+        missing=[one.key for one in draft.missing],
         refused=said(draft.refused, language),
     )
 

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from starlette.concurrency import run_in_threadpool
 
 from isthmus.base.german import Language, said
-from isthmus.model.masking import HIDDEN, is_secret_key, is_variable, masked
+from isthmus.model.masking import HIDDEN, is_reference, is_secret_key, masked
 from isthmus.model.suggest import did_you_mean_or_list
+from isthmus.model.write.flow import Raw
 from isthmus.web.api.asked import JsonOnly, Running
 from isthmus.web.api.connect import WORDS, Source, Speech, refused
 from isthmus.web.api.errors import NOT_FOUND, ApiError
@@ -35,8 +36,8 @@ class DraftSourceIn(BaseModel):
 
     site: str = Field(max_length=100, examples=["hamburg"])
     entry: Entry = Field(
-        description="Its keys, see docs/reference/model.md. A secret is `${NAME}`: an environment"
-        " variable of the platform.",
+        description="Its keys, see docs/reference/model.md. A secret is `${NAME}`, an environment"
+        " variable of the platform, or `!secret NAME`, a line of secrets.yaml.",
         examples=[{"kind": "opcua", "endpoint": "opc.tcp://10.0.4.29:4840"}],
     )
 
@@ -47,7 +48,9 @@ class DraftSourceOut(BaseModel):
     name: str = Field(examples=["im-09"])
     site: str = Field(examples=["hamburg"])
     kind: str = Field(examples=["opcua"])
-    entry: Entry = Field(description="As it was written; a secret only as `${NAME}`.")
+    entry: Entry = Field(
+        description="As it was written; a secret only as `${NAME}` or `!secret NAME`."
+    )
 
 
 class WayOut(BaseModel):
@@ -209,8 +212,10 @@ def _shown(entry: Mapping[str, Any], spec: object) -> Entry:
 
 
 def _value(key: str, value: Any, read: object) -> Any:
+    if isinstance(value, Raw):
+        value = value.text
     if isinstance(read, SecretStr) or is_secret_key(key):
-        return value if is_variable(value) else HIDDEN
+        return value if is_reference(value) else HIDDEN
     match value:
         case dict():
             return _shown(value, read)
