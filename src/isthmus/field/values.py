@@ -3,7 +3,7 @@
 from typing import Final
 
 from isthmus.base.clock import Micros
-from isthmus.field.samples import Samples, integer
+from isthmus.field.samples import EXACT_INTEGER, Samples, integer
 from isthmus.flow.parcel import GOOD
 
 Value = float | int | str | bool | None
@@ -30,8 +30,8 @@ def add_value(  # noqa: PLR0917 - the columns in their order
     quality: int = GOOD,
 ) -> None:
     """Add one value; booleans become 0 and 1, integers a double cannot hold become text."""
-    if type(value) is float:  # most are
-        samples.add(tag, device_time, received_time, value, None, quality)
+    if type(value) is float or (type(value) is int and abs(value) <= EXACT_INTEGER):  # most are
+        samples.add(tag, device_time, received_time, float(value), None, quality)
         return
     number: float | None = None
     text: str | None = None

@@ -6,7 +6,7 @@ from typing import Any
 
 from isthmus.base.clock import Micros
 from isthmus.field.connectors.sparkplug.address import Address
-from isthmus.field.connectors.sparkplug.values import NAMES, Plain
+from isthmus.field.connectors.sparkplug.values import NAMES, SCALARS, Plain
 
 
 class Reader:
@@ -35,6 +35,8 @@ class Definition:
     name: str
     datatype: int
     readers: Sequence[Reader] = ()
+    alone: Reader | None = None
+    """Its only reader, if that wants the whole value and this has no parts: so it is mostly."""
     members: "Definitions | None" = None
     """Of a template."""
     whole: dict[str, Plain] = field(default_factory=dict)
@@ -53,7 +55,8 @@ class Definitions:
                 self.add(metric, readers.get(metric.name, ()))
 
     def add(self, metric: Any, readers: Sequence[Reader]) -> None:
-        made = Definition(metric.name, metric.datatype, readers, unit=_unit(metric))
+        alone = _alone(metric.datatype, readers)
+        made = Definition(metric.name, metric.datatype, readers, alone, unit=_unit(metric))
         if metric.HasField("template_value"):
             made.members = Definitions(metric.template_value.metrics, {})
         self.by_name[metric.name] = made
@@ -80,6 +83,14 @@ class Definitions:
             self.by_name.setdefault(name, member)
             if self.by_name[name].datatype == 0:
                 self.by_name[name].datatype = member.datatype
+
+
+def _alone(datatype: int, readers: Sequence[Reader]) -> Reader | None:
+    match readers:
+        case [reader] if datatype in SCALARS:
+            address = reader.address
+            return reader if not address.property and not address.steps else None
+    return None
 
 
 def _unit(metric: Any) -> str:

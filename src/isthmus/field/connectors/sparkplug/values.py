@@ -23,6 +23,9 @@ _INTEGERS: Final[Mapping[int, tuple[int, bool]]] = {
 }  # fmt: skip
 """Data type → bits, signed."""
 
+SCALARS: Final = frozenset({*_INTEGERS, 9, 10, 11, 12, 13, 14, 15})
+"""Data types of one number or text each."""
+
 _PACKED: Final[Mapping[int, str]] = {
     22: "b", 23: "h", 24: "i", 25: "q", 26: "B", 27: "H", 28: "I", 29: "Q", 30: "f", 31: "d",
 }  # fmt: skip
