@@ -15,10 +15,16 @@ from isthmus.model.write.edits import (
     AddSource,
     AddType,
     ChangedMeanwhileError,
+    ChangeSource,
     EditError,
     MapField,
+    ReadFrom,
+    RemoveMachine,
+    RemoveSource,
     edited,
+    restored,
 )
+from isthmus.model.write.written import written_at
 from isthmus.runtime.open import kinds
 
 ACME = Path(__file__).parents[2] / "examples" / "acme"
@@ -280,3 +286,68 @@ def test_a_secret_is_copied_by_its_name(folder):
 def test_a_copy_of_nothing_says_what_there_is(folder):
     with pytest.raises(EditError, match="did you mean"):
         clone(folder, "acme/hamburg/moulding/line-1/im-0", "graz/assembly/line-2/x")
+
+
+# What is there says something else, or goes -----------------------------------------------------
+
+
+def line(name: str) -> tuple[str, str, str, str]:
+    return "hamburg", "moulding", "line-1", name
+
+
+def test_a_source_says_something_else_and_its_other_values_stay(folder):
+    texts, _ = model_files(folder)
+    entry = written_at(texts, "hamburg", ("sources", "im-01"))
+    change = edited(
+        folder, [ChangeSource("hamburg", "im-01", entry | {"interval": "2 s"})], kinds()
+    )
+    (old,) = re.findall("^-( .*)", change.diff(), re.MULTILINE)
+    (new,) = re.findall(r"^\+( .*)", change.diff(), re.MULTILINE)
+    assert "${ACME_IM01:-48401}" in new
+    assert new == old.replace("interval: 250 ms", "interval: 2 s")
+
+
+def test_a_source_that_machines_read_from_does_not_leave_alone(folder):
+    with pytest.raises(ProblemsError, match="no source `im-01`"):
+        edited(folder, [RemoveSource("hamburg", "im-01")], kinds())
+
+
+def test_a_source_leaves_when_its_machine_does_or_reads_from_another(folder):
+    leave = [RemoveMachine(*line("im-01")), RemoveSource("hamburg", "im-01")]
+    gone = edited(folder, leave, kinds()).loaded.plant
+    assert "acme/hamburg/moulding/line-1/im-01" not in gone.machines
+    assert "im-01" not in gone.sources
+    stay = [ReadFrom(*line("im-01"), "im-02"), RemoveSource("hamburg", "im-01")]
+    moved = edited(folder, stay, kinds()).loaded.plant
+    assert moved.machines["acme/hamburg/moulding/line-1/im-01"].source == "im-02"
+
+
+def test_the_last_machine_of_a_line_leaves_the_line_there(folder):
+    there = load(folder, kinds()).machines.values()
+    names = [one.path.split("/")[-1] for one in there if one.path.startswith(
+        "acme/hamburg/moulding/line-1/")]  # fmt: skip
+    edits = [edit for name in names for edit in (
+        RemoveMachine(*line(name)), RemoveSource("hamburg", name))]  # fmt: skip
+    plant = edited(folder, edits, kinds()).loaded.plant
+    assert "moulding/line-1" in plant.sites["hamburg"].lines
+
+
+def test_a_change_is_undone_to_the_letter(folder):
+    file = folder / "sites" / "hamburg.yaml"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    before = contents(folder)
+    change = edited(
+        folder, [RemoveMachine(*line("im-01")), RemoveSource("hamburg", "im-01")], kinds()
+    )
+    change.write()
+    restored(change, kinds()).write()
+    assert contents(folder) == before
+
+
+def test_a_change_is_not_undone_once_the_file_is_another(folder):
+    change = edited(folder, [INJECTION], kinds())
+    change.write()
+    file = folder / "types" / "km_cx160.yaml"
+    file.write_text(file.read_text() + "# by another hand\n")
+    with pytest.raises(ChangedMeanwhileError, match="cannot be undone"):
+        restored(change, kinds())

@@ -331,6 +331,9 @@ async def test_a_trial_is_begun_followed_and_says_what_came_of_each_tag(site: Si
 async def test_no_german_page_of_connecting_has_english_on_it(site: Site) -> None:
     urls = [f"{PLACE}?kind={kind}" for kind in SOURCE_KINDS]
     urls += ["/connect/acme", f"{PLACE}?sel=im07", f"{PLACE}?sel=im08"]
+    urls += [f"{PLACE}?sel=im07&show=remove", "/browse/acme/hamburg?sel=im07"]
+    urls += ["/machines/acme/hamburg"]
+    urls += ["/machines/acme/hamburg?type=press&line=hamburg/hall/line-1"]
     left: dict[str, dict[str, list[str]]] = {}
     for language in ("en", "de"):
         async with site.client(language=language) as http:
