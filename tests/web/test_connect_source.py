@@ -222,6 +222,16 @@ async def test_another_security_is_a_change_of_the_model_too(site: Site) -> None
         assert "security: sign" in change(await shown(http, sel="im07", show="change"))
 
 
+async def test_a_server_that_is_to_be_read_is_asked_for_its_security_before_it_is_written(
+    site: Site,
+) -> None:
+    await sources(site, '  im07: {kind: opcua, endpoint: "opc.tcp://127.0.0.1:1"}\n')
+    async with site.client() as http:
+        await http.post(PLACE, data=sent(site, "im07", "show", endpoint=endpoint(site)))
+        await http.post(PLACE, data={"do": "ask", "sel": "im07"})
+        assert "The server offers" in text_of(await shown(http, sel="im07"))
+
+
 async def test_a_source_is_switched_off_and_on(site: Site) -> None:
     before = texts(site.model)
     async with site.client() as http:

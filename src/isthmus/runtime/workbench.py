@@ -116,13 +116,18 @@ class Workbench:
         self._drafts.discard(name)
 
     async def ask_ways(self, name: str) -> None:
-        self._ways[name] = await ask_ways(self._known(name), self._look)
+        self._ways[name] = await ask_ways(self._wanted(name), self._look)
+
+    def _wanted(self, name: str) -> Source:
+        """As a person rewrote it, else as it is."""
+        rewritten = self._rewritten.get(name)
+        return self._known(name) if rewritten is None else rewritten.source
 
     def ways(self, name: str) -> Ways | None:
         return self._ways.get(name)
 
     async def trust(self, name: str, fingerprint: str) -> None:
-        await trust(self._known(name), fingerprint, self._look)
+        await trust(self._wanted(name), fingerprint, self._look)
         await self.ask_ways(name)
 
     def make_certificate(self) -> str:
@@ -133,12 +138,15 @@ class Workbench:
     def begin_trial(self, name: str, seconds: float, *, changed: bool = False) -> None:
         there = self._trials.get(name)
         if there is None or not there.running:
-            rewritten = self._rewritten.get(name) if changed else None
-            source = self._known(name) if rewritten is None else rewritten.source
+            source = self._wanted(name) if changed else self._known(name)
             tags = source.tags or self._some_tags(name)
             tried = replace(source, tags=tags)
             self._trials[name] = Trying(
-                tried, self._plant(), seconds, self._look, changed=rewritten is not None
+                tried,
+                self._plant(),
+                seconds,
+                self._look,
+                changed=changed and name in self._rewritten,
             )
 
     def trial(self, name: str) -> Trial | None:
