@@ -4,17 +4,21 @@ import asyncio
 import contextlib
 import logging
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from isthmus.base.clock import HOUR, SystemClock
 from isthmus.base.problem import ProblemsError
+from isthmus.cli import app
 from isthmus.flow.log import SqliteLog
 from isthmus.model.spec.site import Keep
 from isthmus.runtime.control import ControlServer, NotRunning, ask
 from isthmus.runtime.open import load_plant
 from isthmus.runtime.platform import EmbeddedPlatform
+from isthmus.runtime.serve import answer
 from isthmus.runtime.settings import Settings, SettingsError
 from isthmus.testing.modbus_server import ModbusServer
 
@@ -117,6 +121,26 @@ async def test_apply_stops_what_is_gone(tmp_path):
             (gap,) = platform.logs["plant"].gaps(0, 2**62)
             assert (gap.source, gap.reason) == ("b", "removed")
             assert gap.detail.endswith("before: the model was changed")
+
+
+async def test_apply_tells_what_plan_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("ISTHMUS_DATA", str(tmp_path / "data"))
+
+    async def typed(*words):
+        return await asyncio.to_thread(CliRunner().invoke, app, [*words, str(tmp_path / "model")])
+
+    async with boxes("a", "b") as found:
+        both = ports(found)
+        model = write_model(tmp_path / "model", {"a": both["a"]})
+        async with running(model, tmp_path / "data") as platform:
+            server = ControlServer(Settings.of().control, partial(answer, platform))
+            await server.start()
+            write_model(tmp_path / "model", both)
+            plan, done, again = [await typed(word) for word in ("plan", "apply", "apply")]
+            await server.close()
+    assert "+ machine acme/plant/hall/line/b\n" in plan.stdout
+    assert done.stdout == f"{plan.stdout}applied\n"
+    assert again.stdout == "nothing to change\n"
 
 
 async def test_the_same_model_again_changes_nothing(tmp_path):
@@ -230,13 +254,13 @@ async def test_every_line_about_a_source_names_it_once(tmp_path, caplog):
 
 
 async def test_commands_reach_the_running_platform_through_its_folder(tmp_path):
-    async def answer(question):
+    async def heard(question):
         return {"heard": question["do"]}
 
     path = tmp_path / "control.sock"
     with pytest.raises(NotRunning):
         await ask(path, {"do": "health"})
-    server = ControlServer(path, answer)
+    server = ControlServer(path, heard)
     await server.start()
     assert await ask(path, {"do": "health"}) == {"heard": "health"}
     assert path.stat().st_mode & 0o077 == 0

@@ -44,10 +44,9 @@ def _print(answer: object) -> None:
     match answer:
         case {"changes": []}:
             print("nothing to change")
-        case {"changes": [*changes]}:
-            for change in changes:
-                print(change["text"])
-            print(f"{len(changes)} changes applied")
+        case {"changes": [*_], "text": str(text)}:
+            print(text)  # as `isthmus plan` showed it
+            print("applied")
         case {"problems": [*problems]}:
             for problem in problems:
                 place = problem["place"]

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ async def serve(folder: Path, settings: Settings) -> None:
     began = time.monotonic()
     await platform.open()
     server = _server(platform, accounts, settings)
-    control = ControlServer(settings.control, lambda question: _answer(platform, question))
+    control = ControlServer(settings.control, partial(answer, platform))
     await control.start()
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event
@@ -106,11 +107,14 @@ def _greet(accounts: Accounts, settings: Settings, seconds: float) -> None:
     print("\n".join(lines), flush=True)  # noqa: T201 - to the person who started us
 
 
-async def _answer(platform: EmbeddedPlatform, question: Any) -> Answer:
+async def answer(platform: EmbeddedPlatform, question: Any) -> Answer:
+    """What a command asks of the running platform through its folder."""
     match question:
         case {"do": "apply", "folder": str(folder)}:
             try:
-                return {"changes": await platform.apply(Path(folder))}
+                before = platform.plant
+                done = await platform.apply(Path(folder))
+                return {"changes": done, "text": plan_text(changes(before, platform.plant), "text")}
             except ProblemsError as error:
                 return {"problems": [problem.as_dict() for problem in error.problems]}
         case {
