@@ -1,6 +1,6 @@
 """The columnar things that travel: samples from a source, rows for a table."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import Final, overload
 
@@ -148,6 +148,9 @@ class Counts(Sequence[Count]):
         if isinstance(numbers, int):
             return Count(*(column[numbers].as_py() for column in self.table.columns))
         return [self[number] for number in numbers]
+
+    def __iter__(self) -> Iterator[Count]:
+        return map(Count, *(column.to_pylist() for column in self.table.columns))
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
