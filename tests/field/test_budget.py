@@ -29,7 +29,10 @@ from isthmus.field.connectors.mtconnect import MtconnectConnector, MtconnectSour
 from isthmus.field.connectors.opcua import OpcuaConnector, OpcuaSource
 from isthmus.field.connectors.s7 import S7Connector, S7Source
 from isthmus.field.connectors.sql import SqlConnector, SqlSource
-from isthmus.model.spec.site import Budget
+from isthmus.field.connectors.webhook import WebhookSource
+from isthmus.field.registry import SOURCE_KINDS
+from isthmus.model.spec.site import Budget, SourceSpec
+from isthmus.model.spec.words import host_and_port
 from isthmus.testing.ads_router import AdsRouter
 from isthmus.testing.ethernetip_controller import EthernetIpController
 from isthmus.testing.modbus_server import ModbusServer
@@ -286,3 +289,31 @@ class _Clock:
 
     def monotonic(self) -> float:
         return self.now
+
+
+@pytest.mark.parametrize(
+    ("url", "device"),
+    [
+        ("opc.tcp://10.1.4.7/path", "10.1.4.7:4840"),
+        ("https://API.example/v1?a=b:1", "api.example:443"),
+        ("http://[fe80::1]:8080/current", "[fe80::1]:8080"),
+        ("postgresql+psycopg://cell:pa/ss:w?rd@db.plant/mes", "db.plant:5432"),
+        ("mysql+pymysql://db.plant:3307/mes", "db.plant:3307"),
+        ("firebird://db.plant/mes", "db.plant"),
+        ("sqlite:////data/cell.db", None),
+        ("not an address", None),
+    ],
+)
+def test_a_device_is_named_by_host_and_port_and_never_by_a_password(url, device):
+    assert host_and_port(url) == device
+
+
+def test_every_kind_that_opens_connections_says_where_to():
+    """A webhook is reached itself, and a folder is a matter of the operating system."""
+    kinds = {name for name, spec in SOURCE_KINDS.items() if spec.reaches is SourceSpec.reaches}
+    assert kinds == {"files", "webhook"}
+
+
+def test_connections_are_refused_where_none_are_opened():
+    with pytest.raises(ValidationError, match="cannot limit what a `webhook` source does not open"):
+        WebhookSource(port=8443, budget={"connections": 1})
