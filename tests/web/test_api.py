@@ -416,7 +416,9 @@ async def test_every_field_of_an_answer_has_a_type(api: AsyncClient) -> None:
     for name, schema in document["components"]["schemas"].items():
         assert schema.get("description") or name.startswith(("HTTPValidation", "Validation")), name
         for field, said in schema.get("properties", {}).items():
-            assert {"type", "anyOf", "$ref", "enum", "items"} & set(said), f"{name}.{field}"
+            assert {"type", "anyOf", "oneOf", "$ref", "enum", "items"} & set(said), (
+                f"{name}.{field}"
+            )
 
 
 async def test_the_ledger_without_samples_says_nothing_is_missing(api: AsyncClient) -> None:

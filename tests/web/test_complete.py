@@ -219,4 +219,4 @@ async def test_what_is_wrong_with_a_source_that_answers_is_said(
         for page in (f"/complete/{LINE}", f"/machine/{LINE}/im-01"):
             text = await get(client, page)
             assert said in text_of(text)
-            assert "6 MB are free" in text
+            assert {"en": "6 MB are free", "de": "6 MB sind frei"}[language] in text

@@ -144,7 +144,7 @@ async def test_a_source_that_is_lost_says_why(tmp_path: Path, server: OpcuaServe
 
         shown = await until(page, lambda text: 's-lost"' in text)
     assert "nicht verbunden" in text_of(shown)
-    assert "no answer from" in text_of(shown)
+    assert "keine Antwort von" in text_of(shown)
 
 
 @pytest.mark.parametrize("path", ["/connect/acme", "/browse/acme?sel=im07", f"/map/{MACHINE}"])
