@@ -207,6 +207,25 @@ async def test_a_change_is_tested_beside_the_running_source(site: Site) -> None:
         assert "Tested as the model has it." in await outcome(http, "im07")
 
 
+async def test_a_device_of_one_connection_keeps_it_for_the_running_source_and_the_test_says_so(
+    site: Site,
+) -> None:
+    def state() -> Any:
+        return site.platform.source_states().get("im07")
+
+    await sources(
+        site,
+        f'  im07: {{kind: opcua, endpoint: "{endpoint(site)}", budget: {{connections: 1}}}}\n',
+    )
+    async with site.client() as http:
+        await until(_async(state), lambda one: one is not None and one.connected)
+        await http.post(PLACE, data=sent(site, "im07", "try", interval="2 s"))
+        said = await outcome(http, "im07")
+        assert "It does not work." in said
+        assert "allows 1, and its connection is in use by intake" in said
+        assert state().connected
+
+
 def _async(ask: Any) -> Any:
     async def asked() -> Any:
         return ask()
