@@ -419,8 +419,10 @@ async def test_reading_rests_only_while_the_broker_surely_may_send_more(
         assert may_rest()
 
 
-async def test_few_messages_still_share_a_transaction(broker: Mosquitto) -> None:
-    async with opened(connector(broker, TEMP, protocol="3.1.1")) as mqtt:
+@pytest.mark.parametrize("protocol", ["3.1.1", "5"])
+async def test_few_messages_still_share_a_transaction(broker: Mosquitto, protocol: str) -> None:
+    """More than a few are written as soon as nothing follows: the broker may let no more wait."""
+    async with opened(connector(broker, TEMP, protocol=protocol)) as mqtt:
         await read_for(mqtt, 0.3)
         loop = asyncio.get_running_loop()
         for count, early in ((3, False), (20, True)):

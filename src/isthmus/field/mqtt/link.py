@@ -29,9 +29,14 @@ _TRY_AGAIN: Final = frozenset({
 })  # fmt: skip
 """Reasons of a broker that pass by themselves; all others need a person."""
 
-_WINDOWS: Final[dict[Version, int]] = {"3.1.1": 8, "5": MOST_UNACKNOWLEDGED // 2}
-"""Unacknowledged messages at which a broker may be near its limit. With 3.1.1 it does not tell us
-which that is; those we know of have 10 to 32."""
+_FEW: Final = 8
+"""Unacknowledged messages: brokers we know of that have a limit let 10 to 32 wait."""
+_WINDOWS: Final[dict[Version, int]] = {"3.1.1": _FEW, "5": MOST_UNACKNOWLEDGED // 2}
+"""Unacknowledged messages at which a broker may be near the limit of the protocol: with 5 we say
+it, with 3.1.1 it is the broker's own."""
+_SILENCE: Final = 0.03
+"""Seconds after which more than a few unacknowledged messages may be all the broker lets wait:
+a limit of its own, below ours, is told in no version."""
 _UNKNOWN_VERSION: Final = "Unsupported protocol version"
 
 
@@ -57,6 +62,7 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._connecting: asyncio.Future[Any] | None = None
         self._turns: Turns | None = None
+        self._silence: asyncio.TimerHandle | None = None
         self._speak("3.1.1" if settings.protocol == "3.1.1" else "5")
 
     def _speak(self, version: Version) -> None:
@@ -150,6 +156,7 @@ class Link:
         self._unacknowledged -= len(identifiers)
         if self._unacknowledged < self._window:
             self.stalled.clear()
+        self._listen_for_silence()
 
     def tick(self) -> None:
         """Keep the link alive; Unreachable once it is lost. Call it every second or so."""
@@ -179,6 +186,8 @@ class Link:
         if sock is not None:
             self._forget(sock)
             sock.close()
+        if self._silence is not None:
+            self._silence.cancel()
         self._greeting.cancel()
         for granted in self._granted.values():
             granted.cancel()
@@ -249,6 +258,14 @@ class Link:
         self.arrived.set()
         if self._unacknowledged >= self._window:
             self.stalled.set()
+        self._listen_for_silence()
+
+    def _listen_for_silence(self) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+        if _FEW <= self._unacknowledged < self._window:
+            self._silence = self._loop.call_later(_SILENCE, self.stalled.set)
 
     def _may_rest(self) -> bool:
         """Whether the broker has leave to send more; with 3.1.1 we do not know of how much."""
