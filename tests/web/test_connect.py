@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from httpx import ASGITransport, AsyncClient
@@ -314,6 +314,24 @@ async def test_one_tap_writes_keeps_comments_and_the_platform_reads_the_new_tags
     assert GOOD in site.platform.plant.sources["im07"].tags
 
 
+async def test_a_mapping_is_undone_where_it_was_applied(site: Site) -> None:
+    before = texts(site.model)
+    async with site.client() as http:
+        await crawled(http)
+        page = (await http.get(f"/map/{MACHINE}?{urlencode(CHOSEN)}")).text
+        data = CHOSEN | {"do": "apply", "digest": digest(page)}
+        answer = await http.post(f"/map/{MACHINE}", data=data)
+        done = (await http.get(answer.headers["location"])).text
+        assert texts(site.model) != before
+        (offered,) = re.findall(r'href="(/endpoint/[^"]*undo=\w+)"', unescape(done))
+        asked = (await http.get(offered)).text
+        path, _, state = offered.partition("?")
+        again = dict(parse_qsl(state)) | {"do": "apply", "digest": digest(asked)}
+        assert (await http.post(path, data=again)).status_code == 303
+    assert texts(site.model) == before
+    assert GOOD not in site.platform.plant.sources["im07"].tags
+
+
 def digest(page: str) -> str:
     found = re.search(r'name="digest" value="([0-9a-f]+)"', page)
     assert found
@@ -409,7 +427,8 @@ async def test_a_machine_of_a_new_type_is_added_mapped_and_read(site: Site) -> N
             "/map/acme/hamburg", data=state | {"do": "apply", "digest": digest(page)}
         )
         assert answer.status_code == 303, text_of(answer.text)
-        assert answer.headers["location"] == "/map/acme/hamburg/hall/line-1/im-08?applied=1"
+        where = answer.headers["location"]
+        assert where.startswith("/map/acme/hamburg/hall/line-1/im-08?applied=1")
     assert "acme/hamburg/hall/line-1/im-08" in site.platform.plant.machines
 
 
@@ -451,6 +470,11 @@ async def test_programs_propose_look_and_apply_with_the_same_words(site: Site) -
         body = target | {"choices": choices, "digest": draft["digest"]}
         applied = await http.post(f"{API}/apply", json=body)
         assert "part_count.good" in applied.json()["changes"]
+        undo = {"do": "undo", "undo": applied.json()["undo"]}
+        undone = (await http.post(f"{API}/preview", json={"change": undo})).json()
+        body = {"change": undo, "digest": undone["digest"]}
+        assert (await http.post(f"{API}/revise", json=body)).status_code == 200
+    assert GOOD not in site.platform.plant.sources["im07"].tags
 
 
 async def test_the_device_sees_no_write_request(tmp_path: Path, server: OpcuaServer) -> None:

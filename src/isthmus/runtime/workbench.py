@@ -15,7 +15,6 @@ from isthmus.field.listing import ListingError, nodes_of
 from isthmus.field.registry import connector
 from isthmus.field.suggest import Proposal
 from isthmus.field.suggest.behaviour import Value
-from isthmus.model.changes import Change
 from isthmus.model.load import SECRETS, model_files
 from isthmus.model.plant import Plant, Source
 from isthmus.model.write.bulk import RowsError, read_table
@@ -276,16 +275,14 @@ class Workbench:
         found = self._writer.draft(make)
         return replace(found, need_codes=tuple(need_codes)) if found.applies else found
 
-    async def apply(
-        self, target: Target, choices: Sequence[Choice], digest: str
-    ) -> tuple[Change, ...]:
+    async def apply(self, target: Target, choices: Sequence[Choice], digest: str) -> Revised:
         def make() -> Edited:
             asked = self._asked(target)
             return change_of(self._folder(), asked, self._chosen(asked, target, choices))
 
         done = await self._writer.write(make, digest)
         self._drafts.discard(target.source)
-        return done.changes
+        return done
 
     def written(self, name: str) -> Mapping[str, Any]:
         source = self._known(name)

@@ -382,10 +382,8 @@ class Workbench(Protocol):
 
     def draft(self, target: Target, choices: Sequence[Choice]) -> Draft: ...
 
-    async def apply(
-        self, target: Target, choices: Sequence[Choice], digest: str
-    ) -> tuple[Change, ...]:
-        """Write the model and make the platform follow; what was changed.
+    async def apply(self, target: Target, choices: Sequence[Choice], digest: str) -> Revised:
+        """Write the model and make the platform follow; what was changed, and how to undo it.
 
         `RefusedChangeError`: nothing is written, or it is written no more.
         """

@@ -239,6 +239,7 @@ class AppliedOut(BaseModel):
     """It is written, and the platform runs it."""
 
     changes: str
+    undo: str = Field(description="Names the change, to undo it; empty: it cannot be.")
 
 
 @router.get("/{source}/nodes")
@@ -318,7 +319,7 @@ async def post_apply(platform: Running, body: ApplyIn) -> AppliedOut:
         done = await platform.workbench.apply(target, choices, body.digest)
     except RefusedChangeError as error:
         raise refused(error) from None
-    return AppliedOut(changes=plan_text(done, "text", body.language))
+    return AppliedOut(changes=plan_text(done.changes, "text", body.language), undo=done.undo)
 
 
 def refused(error: RefusedChangeError) -> ApiError:

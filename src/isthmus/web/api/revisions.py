@@ -12,7 +12,7 @@ from isthmus.model.plan_text import plan_text
 from isthmus.model.suggest import did_you_mean_or_list
 from isthmus.model.write.flow import referring
 from isthmus.web.api.asked import JsonOnly, Running
-from isthmus.web.api.connect import DraftOut, draft_out, refused
+from isthmus.web.api.connect import AppliedOut, DraftOut, draft_out, refused
 from isthmus.web.api.errors import NOT_FOUND, ApiError
 from isthmus.web.gate import Requires
 from isthmus.web.platform import Platform
@@ -122,13 +122,6 @@ class ReviseIn(PreviewIn):
     digest: str = Field(max_length=64, description="Of the preview that was looked at.")
 
 
-class RevisedOut(BaseModel):
-    """It is written, and the platform runs it."""
-
-    changes: str
-    undo: str = Field(description="Names the change, to undo it; empty: it cannot be.")
-
-
 @router.post("/preview", dependencies=[JsonOnly])
 async def post_preview(platform: Running, body: PreviewIn) -> DraftOut:
     """The model as it would be: the difference, checked and planned; nothing is written."""
@@ -141,14 +134,14 @@ async def post_preview(platform: Running, body: PreviewIn) -> DraftOut:
 
 
 @router.post("/revise", dependencies=[JsonOnly])
-async def post_revise(platform: Running, body: ReviseIn) -> RevisedOut:
+async def post_revise(platform: Running, body: ReviseIn) -> AppliedOut:
     """Write the model and make the platform follow; on an error everything is as it was."""
     try:
         wanted = await run_in_threadpool(_revision, platform, body.change)
         done = await platform.workbench.revise(wanted, body.digest)
     except RefusedChangeError as error:
         raise refused(error) from None
-    return RevisedOut(changes=plan_text(done.changes, "text", body.language), undo=done.undo)
+    return AppliedOut(changes=plan_text(done.changes, "text", body.language), undo=done.undo)
 
 
 def _revision(platform: Platform, change: Change) -> Revision:

@@ -11,13 +11,13 @@ from starlette.responses import RedirectResponse, Response
 
 from isthmus.field.connector import Unreachable
 from isthmus.field.suggest import CONFIDENT, Proposal, Suggestion
-from isthmus.model.plant import Plant
+from isthmus.model.plant import Plant, Source
 from isthmus.web import places
 from isthmus.web.auth import User
 from isthmus.web.gate import Requires
 from isthmus.web.page import Ask, Page
 from isthmus.web.pages.connect import browse_url
-from isthmus.web.pages.connect_change import change_words
+from isthmus.web.pages.connect_change import applied_words, change_words
 from isthmus.web.pages.connect_state import (
     BY_HAND,
     CODES,
@@ -34,7 +34,7 @@ from isthmus.web.shell import Web, ask, context
 from isthmus.web.workbench import RefusedChangeError, Target
 
 WATCH_SECONDS: Final = 10
-_NOT_STATE: Final = frozenset({"csrf", "digest", "do", "watched", "applied"})
+_NOT_STATE: Final = frozenset({"csrf", "digest", "do", "watched", "applied", "undo"})
 
 Engineer = Annotated[User, Depends(Requires("engineer"))]
 router = APIRouter()
@@ -91,7 +91,6 @@ def view(question: Ask, state: State, failed: str = "") -> Mapping[str, Any]:
         "mapped": (),
         "draft": None,
         "failed": failed,
-        "applied": state.get("applied", ""),
         "watched": _whole(state.get("watched", "")),
         "watch_seconds": WATCH_SECONDS,
         "looked": False,
@@ -99,6 +98,7 @@ def view(question: Ask, state: State, failed: str = "") -> Mapping[str, Any]:
         "blocks": list(plant.blocks),
         "hidden": [(key, text) for key, text in state.items() if _of_target(key)],
         "machines": _machines(plant, source.machines) if source else [],
+        **applied_words(state, _undo_url(plant, source)),
     }
     if source is None:
         return words
@@ -107,6 +107,14 @@ def view(question: Ask, state: State, failed: str = "") -> Mapping[str, Any]:
     if target is not None:
         words |= _proposals(question, state, target, failed)
     return words
+
+
+def _undo_url(plant: Plant, source: Source | None) -> str:
+    """Changes are undone where its source is."""
+    if source is None:
+        return ""
+    state = urlencode({"sel": source.name, "show": "undo"})
+    return f"/endpoint/{plant.enterprise}/{source.site}?{state}&undo="
 
 
 def _proposals(question: Ask, state: State, target: Target, failed: str) -> Mapping[str, Any]:
@@ -210,11 +218,12 @@ async def decide(request: Request, path: str, user: Engineer) -> Response:
             watched = await bench.watch(target, WATCH_SECONDS)
             return RedirectResponse(f"/map/{path}?{urlencode(state | {'watched': watched})}", 303)
         given = decisions(state)
-        await bench.apply(target, given.choices, form.get("digest", ""))
+        done = await bench.apply(target, given.choices, form.get("digest", ""))
     except (RefusedChangeError, Unreachable) as error:
         return await run_in_threadpool(_refused, request, user, path, state, str(error))
     machine = target.machine or f"{web.platform.plant.enterprise}/{target.line}/{target.name}"
-    return RedirectResponse(f"/map/{machine}?applied=1", 303)
+    said = {"applied": "1"} | ({"undo": done.undo} if done.undo else {})
+    return RedirectResponse(f"/map/{machine}?{urlencode(said)}", 303)
 
 
 def _refused(request: Request, user: User, path: str, state: State, why: str) -> Response:
