@@ -8,10 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isthmus.field.registry import SOURCE_KINDS
+from isthmus.model.plant import Source
 from isthmus.model.write.flow import Raw
 from isthmus.model.write.text import merge
 from isthmus.model.write.written import written_at
+from isthmus.web.pages.connect import address_of
 from isthmus.web.pages.connect_form import FormField, duration_text, every, fields_of
+from isthmus.web.pages.connect_form_view import FormView
 from isthmus.web.pages.connect_values import HIDDEN, options, reading_of, values_of, without_secrets
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=12)
@@ -229,3 +232,26 @@ def test_a_duration_in_the_form_is_the_one_of_the_spec() -> None:
     usual = {one.name: one.usual for one in fields_of(spec)}
     assert usual["session_expiry"] == "7 d"
     assert usual["keepalive"] == "10 s"
+
+
+@pytest.mark.parametrize(
+    ("kind", "first"),
+    [("sql", ["url", "user", "password", "time"]), ("modbus", ["host", "port"])],
+)
+def test_what_a_source_reaches_is_asked_first(kind: str, first: list[str]) -> None:
+    assert [one.name for one in FormView(fields_of(SOURCE_KINDS[kind])).first] == first
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "said"),
+    [
+        ("modbus", {"host": "10.0.4.21", "unit": 3}, "10.0.4.21:502 unit 3"),
+        ("opcua", {"endpoint": "opc.tcp://im07:4840"}, "opc.tcp://im07:4840"),
+        ("mqtt", {"host": "broker"}, "broker:1883"),
+    ],
+)
+def test_an_address_is_told_as_a_person_writes_it(
+    kind: str, keys: Mapping[str, Any], said: str
+) -> None:
+    spec = SOURCE_KINDS[kind].model_validate({"kind": kind} | keys)
+    assert address_of(Source("box", "hamburg", spec, (), ())) == said

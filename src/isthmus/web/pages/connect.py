@@ -18,6 +18,10 @@ from isthmus.web.scope import Scope, machine_title
 State = Literal["connected", "lost", "off", "untried", "draft"]
 
 
+_BARE: Final = frozenset({"endpoint", "url", "host", "path"})
+"""Keys whose values speak for themselves; a unit alone would be taken for a port."""
+
+
 @dataclass(frozen=True)
 class SourceRow:
     """One line of the list."""
@@ -86,8 +90,10 @@ def browse_url(site: str, source: str, **more: str) -> str:
 def address_of(source: Source) -> str:
     """What it reaches, as its kind says it; a password in a URL stays hidden."""
     keys = [key for key in ENDPOINT if getattr(source.spec, key, None) not in {None, ""}]
-    values = [masked(str(getattr(source.spec, key))) for key in keys]
-    return ":".join(values) if keys[:2] == ["host", "port"] else " ".join(values)
+    told = {key: masked(str(getattr(source.spec, key))) for key in keys}
+    if "host" in told and "port" in told:
+        told["host"] += f":{told.pop('port')}"
+    return " ".join(one if key in _BARE else f"{key} {one}" for key, one in told.items())
 
 
 def _row(ask: Ask, source: Source, rate: float | None, last: Micros | None) -> SourceRow:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from isthmus.base.problem import Problem
+from isthmus.model.rules.connections import ENDPOINT
 from isthmus.web.i18n import Translator
 from isthmus.web.pages.connect_form import FormField, every
 from isthmus.web.pages.connect_values import Unread, options, values_of, without_secrets
@@ -25,7 +26,9 @@ class FormView:
 
     @property
     def first(self) -> list[FormField]:
-        return [one for one in self.fields if _is_first(one)]
+        """What it reaches, then what else nobody can leave out."""
+        first = [one for one in self.fields if _is_first(one)]
+        return sorted(first, key=lambda one: one.name not in {*ENDPOINT, *_FIRST})
 
     @property
     def rest(self) -> list[FormField]:
