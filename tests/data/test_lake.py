@@ -2,11 +2,13 @@
 
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from isthmus.base.clock import SECOND
+from isthmus.data import lake
 from isthmus.data.lake import Lake
 from isthmus.flow.log_reader import LogReader
 from isthmus.flow.parcel import TIME, Rows
@@ -110,7 +112,12 @@ def test_no_row_is_missing_or_twice_while_the_writer_commits(house: House) -> No
     assert [len(found) for found in seen] == sorted(len(found) for found in seen)
 
 
-def test_queries_of_many_threads_at_once_see_the_same(house: House) -> None:
+@pytest.mark.parametrize("renew", [2_000, 3])
+def test_queries_of_many_threads_at_once_see_the_same(
+    house: House, monkeypatch: pytest.MonkeyPatch, renew: int
+) -> None:
+    """Also while the database behind them is begun anew."""
+    monkeypatch.setattr(lake, "_RENEW", renew)
     house.add(0, 50)
     house.writer.write_once()
     house.add(50, 50)
@@ -125,6 +132,20 @@ def test_queries_of_many_threads_at_once_see_the_same(house: House) -> None:
     for thread in threads:
         thread.join()
     assert found == [100] * 30
+
+
+def test_after_many_queries_the_database_begins_anew_and_keeps_what_it_read(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lake, "_RENEW", 2)
+    begun: list[Path] = []
+    connect = lake._connect
+    monkeypatch.setattr(lake, "_connect", lambda folder: begun.append(folder) or connect(folder))
+    house.add(0, 3)
+    house.writer.write_once()
+    house.add(3, 2)
+    assert [house.numbers() for _ in range(6)] == [[0, 1, 2, 3, 4]] * 6
+    assert len(begun) == 3
 
 
 def test_gap_and_quarantine_are_tables(house: House) -> None:

@@ -39,6 +39,9 @@ from isthmus.model.plant import Plant
 Params = Mapping[str, object]
 
 _EVER: Final = 2**62
+_RENEW: Final = 2_000
+"""Queries of one DuckDB. It keeps a note of every block of memory that a query had, and looks them
+through when there are some ten thousand of each kind: tens of megabytes."""
 # It means well: our answers are small, the copy costs less than binding the statement again.
 warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)
 
@@ -92,6 +95,7 @@ class Lake:
         self._lock = threading.RLock()
         self._idle = threading.Condition()
         self._queries = 0
+        self._asked = 0
         self._stored: dict[str, StoredTable] = {}
         self._registered: dict[str, pa.Table] = {}
         self._defined: dict[str, str] = {"ledger": LEDGER}
@@ -134,7 +138,9 @@ class Lake:
             db.execute("SET TimeZone = 'UTC'")
             moment.create(db)
             # `execute` binds a statement once, `sql` twice: a fifth of a large statement's time.
-            return db.execute(sql, dict(params) if params else None).to_arrow_table()
+            found = db.execute(sql, dict(params) if params else None).to_arrow_table()
+        self._renew_if_due()
+        return found
 
     def user_query(
         self,
@@ -174,12 +180,24 @@ class Lake:
         """Waits for queries under way in other threads; they could not go on."""
         with self._idle:
             self._idle.wait_for(lambda: not self._queries)
+            self._asked = 0  # nothing is due any more
             self._db.close()
+
+    def _renew_if_due(self) -> None:
+        """While many threads ask at once it waits for a moment in which none does."""
+        if self._asked < _RENEW:
+            return
+        with self._lock, self._idle:
+            if self._asked >= _RENEW and not self._queries:
+                self._db.close()
+                self._db = _connect(self._folder)
+                self._asked = 0
 
     @contextmanager
     def _working(self) -> Iterator[None]:
         with self._idle:
             self._queries += 1
+            self._asked += 1
         try:
             yield
         finally:
