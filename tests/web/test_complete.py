@@ -220,3 +220,6 @@ async def test_what_is_wrong_with_a_source_that_answers_is_said(
             text = await get(client, page)
             assert said in text_of(text)
             assert {"en": "6 MB are free", "de": "6 MB sind frei"}[language] in text
+        attention = text_of(await get(client, f"/overview/{LINE}"))
+    assert {"en": "6 MB are free", "de": "6 MB sind frei"}[language] in attention
+    assert "75 s ahead" in attention

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from isthmus.apps.oee.page import OverviewPage, overview_page
+from isthmus.base.clock import Micros
 from isthmus.web.i18n import Text
 from isthmus.web.page import Ask, Page
+from isthmus.web.pages.connect import sources_at
 from isthmus.web.pages.words import Empty, why_empty
 from isthmus.web.timeline import stop_url
 
@@ -48,10 +50,18 @@ def show(ask: Ask) -> Mapping[str, Any]:
         "model": model,
         "alerts": model.attention[:MOST_ALERTS],
         "more": len(model.attention) - MOST_ALERTS,
+        "impaired": _impaired(ask)[:MOST_ALERTS],
         "loss_keys": _loss_keys(model),
         "stop_url": stop_url,
         "empty": Empty() if any(row.good for row in model.rows) else why_empty(ask),
     }
+
+
+def _impaired(ask: Ask) -> list[tuple[str, str, Micros]]:
+    """Source, what is wrong with it although it answers, and since when."""
+    states = ask.platform.source_states()
+    here = [one.name for one in sources_at(ask.platform.plant, ask.scope) if one.name in states]
+    return [(name, one.detail, one.since) for name in here for one in states[name].wrong]
 
 
 def _loss_keys(model: OverviewPage) -> list[tuple[str, str]]:
