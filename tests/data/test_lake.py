@@ -112,7 +112,7 @@ def test_no_row_is_missing_or_twice_while_the_writer_commits(house: House) -> No
     assert [len(found) for found in seen] == sorted(len(found) for found in seen)
 
 
-@pytest.mark.parametrize("renew", [2_000, 3])
+@pytest.mark.parametrize("renew", [500, 3])
 def test_queries_of_many_threads_at_once_see_the_same(
     house: House, monkeypatch: pytest.MonkeyPatch, renew: int
 ) -> None:

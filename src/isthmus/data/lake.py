@@ -39,7 +39,7 @@ from isthmus.model.plant import Plant
 Params = Mapping[str, object]
 
 _EVER: Final = 2**62
-_RENEW: Final = 2_000
+_RENEW: Final = 500
 """Queries of one DuckDB. It keeps a note of every block of memory that a query had, and looks them
 through when there are some ten thousand of each kind: tens of megabytes."""
 # It means well: our answers are small, the copy costs less than binding the statement again.
