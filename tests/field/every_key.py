@@ -6,7 +6,7 @@ from isthmus.model.write.flow import Raw
 
 ALL: dict[str, Any] = {
     "enabled": False, "interval": "1 s", "clock": "ours", "clock_tolerance": "5 s",
-    "budget": {"connections": 1},
+    "budget": {},
 }  # fmt: skip
 LIMITS = {"connections": 1, "requests_per_second": 2.5, "min_interval": "10 ms"}
 USER = {"user": "u", "password": Raw("!secret box")}

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from isthmus.runtime.intake import Intake
 from isthmus.runtime.open import load_plant, open_log
 from isthmus.runtime.platform import EmbeddedPlatform
 from isthmus.runtime.reading import reading
-from isthmus.runtime.serve import _answer
+from isthmus.runtime.serve import answer
 from isthmus.runtime.settings import Settings
 from isthmus.testing.modbus_server import ModbusServer
 
@@ -368,7 +369,7 @@ async def test_the_running_platform_does_it_while_intake_goes_on(works: Works) -
         there = {"127.0.0.1}": f"127.0.0.1, port: {device.port}, interval: 50 ms}}"}
         works.say({**WRONG, **there})
         platform = EmbeddedPlatform(works.plant, works.settings, SystemClock())
-        control = ControlServer(works.settings.control, lambda asked: _answer(platform, asked))
+        control = ControlServer(works.settings.control, partial(answer, platform))
         await platform.open()
         await platform.start()
         await control.start()
