@@ -302,12 +302,16 @@ class Lake:
 
 
 def _count_table(views: Sequence[LogView]) -> pa.Table:
-    rows = [(*row, view.site) for view in views for row in view.count_rows(-_EVER, _EVER)]
-    columns = [
-        pa.array([row[number] for row in rows], field.type)
-        for number, field in enumerate(LEDGER_COUNT)
-    ]
-    return pa.table(columns, schema=LEDGER_COUNT)
+    counts = [(view.site, view.count_table(-_EVER, _EVER)) for view in views]
+    return pa.concat_tables(
+        [
+            LEDGER_COUNT.empty_table(),
+            *(
+                one.append_column("site", pa.repeat(site, one.num_rows)).cast(LEDGER_COUNT)
+                for site, one in counts
+            ),
+        ]
+    )
 
 
 def _connect(folder: Path) -> duckdb.DuckDBPyConnection:

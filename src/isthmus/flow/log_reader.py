@@ -2,18 +2,18 @@
 
 import sqlite3
 import threading
-from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Self
 
+import pyarrow as pa
+
 from isthmus.base.clock import Micros
 from isthmus.flow import tally
 from isthmus.flow.contract import Failure, Gap, Stream
 from isthmus.flow.parcel import Count, DamagedError, Parcel, Quarantined
-from isthmus.flow.tally import CountRow
 
 FORMAT: Final = "1"
 _COUNTS: Final = "received, good, uncertain, bad, unmapped, quarantined, late, shaped"
@@ -135,19 +135,17 @@ class LogView:
         return [Gap(*row) for row in found]
 
     def counts(self, start: Micros, end: Micros) -> list[Count]:
-        return [Count(*row) for row in self.count_rows(start, end)]
+        return [Count(*row) for row in tally.rows(self.count_table(start, end))]
 
-    def count_rows(self, start: Micros, end: Micros) -> list[CountRow]:
-        """As `counts`, as plain tuples: a month of tags is half a million of them."""
+    def count_table(self, start: Micros, end: Micros) -> pa.Table:
+        """As `counts`, in columns (COUNTS_SCHEMA): a month of tags is half a million of them."""
         thinned = "thinned" if "thinned" in columns(self._db, "count") else "0"
         added = self._db.execute(
             f"SELECT source, tag, hour, {_COUNTS}, {thinned} FROM count"
             " WHERE hour >= ? AND hour < ? ORDER BY hour, source, tag",
             (start, end),
-        ).fetchall()
-        return _with_waiting(
-            added, [row for row in tally.waiting(self._db) if start <= row[2] < end]
         )
+        return tally.with_waiting(self._db, tally.table(added), start, end)
 
     def quarantined(self, start: Micros, end: Micros, limit: int = 1000) -> list[Quarantined]:
         """Received in [start, end) and still in quarantine, the newest first."""
@@ -198,20 +196,6 @@ class LogView:
             "SELECT raw, source, samples, recorded, failure FROM failure ORDER BY raw"
         )
         return [Failure(*row) for row in found]
-
-
-def _with_waiting(added: list[CountRow], waiting: list[CountRow]) -> list[CountRow]:
-    """The sums of both; only the hours of what waits, usually the last one, are looked at."""
-    if not waiting:
-        return added
-    first = bisect_left(added, min(row[2] for row in waiting), key=lambda row: row[2])
-    sums = {(hour, source, tag): counted for source, tag, hour, *counted in added[first:]}
-    for source, tag, hour, *more in waiting:
-        before = sums.get((hour, source, tag), [0] * len(more))
-        sums[hour, source, tag] = [a + b for a, b in zip(before, more, strict=True)]
-    return added[:first] + [
-        (source, tag, hour, *counted) for (hour, source, tag), counted in sorted(sums.items())
-    ]
 
 
 def _epoch_of(epochs: list[Epoch], stream: Stream, seq: int) -> str:

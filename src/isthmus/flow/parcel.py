@@ -127,10 +127,14 @@ class Counts(Sequence[Count]):
     def of(cls, counts: Iterable[Count]) -> "Counts":
         if isinstance(counts, Counts):
             return counts
-        columns = list(zip(*map(astuple, counts), strict=True)) or [()] * len(COUNTS_SCHEMA)
+        return cls.of_columns(zip(*map(astuple, counts), strict=True))
+
+    @classmethod
+    def of_columns(cls, columns: Iterable[Iterable[object]]) -> "Counts":
+        """Of no column at all too, as there are where nothing was counted."""
+        found = list(columns) or [()] * len(COUNTS_SCHEMA)
         arrays = [
-            pa.array(column, kind)
-            for column, kind in zip(columns, COUNTS_SCHEMA.types, strict=True)
+            pa.array(column, kind) for column, kind in zip(found, COUNTS_SCHEMA.types, strict=True)
         ]
         return cls(pa.Table.from_arrays(arrays, schema=COUNTS_SCHEMA))
 

@@ -6,11 +6,13 @@ Both happen in transactions of the parcels that are counted, and who reads count
 """
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from isthmus.base.clock import Micros
 from isthmus.flow.parcel import (
     COUNTED,
     COUNTS_SCHEMA,
@@ -33,6 +35,8 @@ CREATE TABLE IF NOT EXISTS sums (
 """
 
 _KEY: Final = ["source", "tag", "hour"]
+_ROWS: Final = 8192
+"""Are Python's at once while they are read: a hundred thousand tags would be tens of megabytes."""
 _ADD: Final = f"""
 INSERT INTO count (source, tag, hour, {", ".join(COUNTED)})
 VALUES (?, ?, ?, {", ".join("?" * len(COUNTED))})
@@ -62,7 +66,7 @@ def add(db: sqlite3.Connection, source: str, counts: Counts) -> None:
 
 def add_at_once(db: sqlite3.Connection, counts: Counts) -> None:
     """Counts of any sources; inside a transaction of the caller's."""
-    db.executemany(_ADD, _rows(counts.table))
+    db.executemany(_ADD, rows(counts.table))
 
 
 def settle(db: sqlite3.Connection) -> None:
@@ -72,12 +76,39 @@ def settle(db: sqlite3.Connection) -> None:
     db.execute("DELETE FROM sums")
 
 
-def waiting(db: sqlite3.Connection) -> list[CountRow]:
-    """What readers must add to what stands in `count`."""
+def table(rows: sqlite3.Cursor) -> pa.Table:
+    """COUNTS_SCHEMA, of a cursor whose rows have these fields."""
+    parts = [_columns(some) for some in iter(lambda: rows.fetchmany(_ROWS), [])]
+    return pa.concat_tables([COUNTS_SCHEMA.empty_table(), *parts])
+
+
+def with_waiting(db: sqlite3.Connection, added: pa.Table, start: Micros, end: Micros) -> pa.Table:
+    """The counts of `count` from `start` to `end`, by hour, and what is not yet in there."""
+    waiting = _waiting(db)
+    waiting = waiting.filter((pc.field("hour") >= start) & (pc.field("hour") < end))
+    if not waiting.num_rows:
+        return added
+    # Only the hours of what waits, usually the last one, are looked at.
+    earlier = pc.sum(pc.less(added["hour"], pc.min(waiting["hour"])), min_count=0).as_py()
+    sums = _sum(added.slice(earlier), waiting)
+    order = [(name, "ascending") for name in ("hour", "source", "tag")]
+    return pa.concat_tables([added.slice(0, earlier), sums.sort_by(order)])
+
+
+def rows(counts: pa.Table) -> list[CountRow]:
+    """Of a table of COUNTS_SCHEMA."""
+    return list(zip(*(column.to_pylist() for column in counts.columns), strict=True))
+
+
+def _columns(rows: Sequence[CountRow]) -> pa.Table:
+    return Counts.of_columns(zip(*rows, strict=True)).table
+
+
+def _waiting(db: sqlite3.Connection) -> pa.Table:
     # A log that an earlier version wrote, and nobody has opened since, has no such table.
-    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sums'").fetchone():
-        return []
-    return [row for sums in db.execute("SELECT * FROM sums") for row in _rows(_sums(*sums))]
+    known = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sums'").fetchone()
+    found = db.execute("SELECT * FROM sums").fetchall() if known else []
+    return pa.concat_tables([COUNTS_SCHEMA.empty_table(), *(_sums(*row) for row in found)])
 
 
 def _sums(source: str, stored: int, payload: bytes) -> pa.Table:
@@ -98,7 +129,3 @@ def _sum(before: pa.Table, counts: pa.Table) -> pa.Table:
 def _is_of_one_hour(counts: pa.Table) -> bool:
     bounds = pc.min_max(counts["hour"]).as_py()
     return bool(bounds["min"] == bounds["max"])
-
-
-def _rows(counts: pa.Table) -> list[CountRow]:
-    return list(zip(*(column.to_pylist() for column in counts.columns), strict=True))
