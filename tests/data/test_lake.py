@@ -33,6 +33,18 @@ def test_rows_are_visible_at_once_and_not_twice_after_the_commit(house: House) -
     assert (before, after) == ([0, 1, 2], [0, 1, 2, 3, 4])
 
 
+def test_rows_in_files_are_let_go_from_memory_although_nobody_asks_for_their_table(
+    house: House,
+) -> None:
+    house.add(0, 10)
+    house.lake.query("SELECT * FROM source")  # of any table: the tail is read as a whole
+    before = sum(piece.rows.num_rows for piece in house.lake._tails["hamburg"]._pieces["cycle"])
+    house.writer.write_once()
+    house.lake.query("SELECT * FROM source")
+    assert (before, house.lake._tails["hamburg"]._pieces["cycle"]) == (10, [])
+    assert house.numbers() == list(range(10))
+
+
 def test_columns_have_the_types_of_the_contract_from_files_and_from_the_tail(house: House) -> None:
     house.add(0)
     from_tail = house.lake.query("SELECT * FROM cycle")

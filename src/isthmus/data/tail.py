@@ -1,7 +1,9 @@
 """The tail: rows of one log that the lake may not have yet, decoded once and kept in memory."""
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 import pyarrow as pa
@@ -38,7 +40,9 @@ class Tail:
         """Everything up to the view's moment."""
         self.epochs = [epoch.epoch for epoch in view.epochs()]
         self.epoch = self.epochs[-1]
-        after = max(self._loaded, view.confirmed("rows"))
+        confirmed = view.confirmed("rows")
+        self._let_go(confirmed)
+        after = max(self._loaded, confirmed)
         last = view.last("rows")
         while after < last:
             parcels = view.read("rows", after, _READ)
@@ -48,10 +52,6 @@ class Tail:
                 self._take(parcel)
             after = parcels[-1].seq
         self._loaded = max(self._loaded, last)
-
-    @property
-    def loaded(self) -> int:
-        return self._loaded
 
     def rows(self, name: str, committed: Mapping[str, int]) -> list[pa.Table]:
         """Rows of a table beyond what it has `committed` per epoch; the others are let go."""
@@ -63,9 +63,10 @@ class Tail:
         self._pieces[name] = pieces
         return [piece.rows for piece in pieces]
 
-    def waiting(self) -> Sequence[tuple[str, pa.Table]]:
-        """All that is held, table by table."""
-        return [(name, piece.rows) for name, held in self._pieces.items() for piece in held]
+    def _let_go(self, confirmed: int) -> None:
+        """Of all tables, also of those nobody asks for: the files have these rows."""
+        for pieces in self._pieces.values():
+            del pieces[: bisect_right(pieces, confirmed, key=attrgetter("seq"))]
 
     def _take(self, parcel: Parcel) -> None:
         try:
