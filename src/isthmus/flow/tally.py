@@ -88,11 +88,10 @@ def with_waiting(db: sqlite3.Connection, added: pa.Table, start: Micros, end: Mi
     waiting = waiting.filter((pc.field("hour") >= start) & (pc.field("hour") < end))
     if not waiting.num_rows:
         return added
-    # Only the hours of what waits, usually the last one, are looked at.
+    # Only the hours of what waits, usually the last one, may have both.
     earlier = pc.sum(pc.less(added["hour"], pc.min(waiting["hour"])), min_count=0).as_py()
-    sums = _sum(added.slice(earlier), waiting)
-    order = [(name, "ascending") for name in ("hour", "source", "tag")]
-    return pa.concat_tables([added.slice(0, earlier), sums.sort_by(order)])
+    both = added.slice(earlier)
+    return pa.concat_tables([added.slice(0, earlier), _sum(both, waiting) if both else waiting])
 
 
 def rows(counts: pa.Table) -> list[CountRow]:

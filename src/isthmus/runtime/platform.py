@@ -27,6 +27,7 @@ from isthmus.provision.join import VIEWS
 from isthmus.runtime.devices import Devices
 from isthmus.runtime.dimensions import dimensions
 from isthmus.runtime.heartbeat import Heartbeat
+from isthmus.runtime.memory import give_back
 from isthmus.runtime.news import states
 from isthmus.runtime.open import load_plant, open_log, running_folder
 from isthmus.runtime.release import QuarantineReplay, carry_out, plan, sourced
@@ -46,6 +47,7 @@ PACE = Pace(parcels=4_000, seconds=20.0)
 """Few large commits make few files; queries see the tail of the log in between."""
 MAINTAIN_EVERY = 300.0
 """Wall seconds: about fifteen files per table and site gather meanwhile."""
+GIVE_BACK_EVERY = 60.0
 RETRY_AFTER = 5.0
 SHOWN_LIVE = frozenset(one.table for one in OEE_FACT.inputs) | {"stop_reason"}
 """Rows of these tables may change what live pages say; temperatures do not."""
@@ -179,6 +181,7 @@ class EmbeddedPlatform:
         upkeep = (
             (self._write, WRITE_EVERY), (self._keep_facts, FACTS_EVERY),
             (self._lay_out, LAY_OUT_EVERY), (self._maintain, MAINTAIN_EVERY),
+            (self._give_back, GIVE_BACK_EVERY),
         )  # fmt: skip
         for work, seconds in upkeep:
             self._tasks.append(asyncio.create_task(self._always(work, seconds)))
@@ -341,6 +344,9 @@ class EmbeddedPlatform:
 
     async def _maintain(self) -> None:
         await asyncio.to_thread(run_apart, self.settings.lake)
+
+    async def _give_back(self) -> None:
+        await asyncio.to_thread(give_back)
 
     async def _lay_out(self) -> None:
         now = self.clock.now()
