@@ -5,8 +5,12 @@
 // FOLDER takes its certificates. Prints `ready PORT`, then reads lines of JSON:
 //   {"set": "IM07.Status.StateCurrent", "value": 6}      the machine changes a value
 //   {"burst": "IM07.Shots", "values": [1, 2, 3]}         several within one publishing interval
-// and answers `done` to each. It ends when stdin does.
+//   {"believe": "user.der"}                              a user with this certificate may sign in
+//   {"level": 100}                                       how well it can serve: its ServiceLevel
+//   {"sessions": true}                                   begin and end (or null) of each, in ms
+// and answers `done` to each, with what was asked for behind it. It ends when stdin does.
 
+import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
 import {
@@ -117,7 +121,7 @@ function addTypes(namespace, machine) {
   node.setValueFromSource(new Variant({ dataType: DataType.Int32, value: 11 }));
 }
 
-function obey(command, current) {
+function change(command, current) {
   const name = command.set ?? command.burst;
   const { node, dataType } = current.get(name);
   for (const value of command.values ?? [command.value]) {
@@ -125,8 +129,34 @@ function obey(command, current) {
   }
 }
 
-function certificates(rootFolder) {
-  return new OPCUACertificateManager({ rootFolder, automaticallyAcceptUnknownCertificate: true });
+async function obey(command, server, current, sessions) {
+  if (command.believe) {
+    await server.userCertificateManager.trustCertificate(readFileSync(command.believe));
+  } else if (command.level !== undefined) {
+    serve(server, command.level);
+  } else if (command.sessions) {
+    return JSON.stringify([...sessions.values()]);
+  } else {
+    change(command, current);
+  }
+  return "";
+}
+
+// It has no call for it: its own getter always says 255.
+function serve(server, level) {
+  const node = server.engine.addressSpace.findNode("i=2267");
+  node.bindVariable({ get: () => scalar(DataType.Byte, level) }, true);
+}
+
+function remembered(server) {
+  const sessions = new Map();
+  server.on("create_session", ({ nodeId }) => sessions.set(`${nodeId}`, [Date.now(), null]));
+  server.on("session_closed", ({ nodeId }) => (sessions.get(`${nodeId}`)[1] = Date.now()));
+  return sessions;
+}
+
+function certificates(rootFolder, automaticallyAcceptUnknownCertificate) {
+  return new OPCUACertificateManager({ rootFolder, automaticallyAcceptUnknownCertificate });
 }
 
 async function main(folder) {
@@ -135,8 +165,8 @@ async function main(folder) {
     hostname: "127.0.0.1",
     resourcePath: "/",
     certificateFile: join(folder, "server.pem"),
-    serverCertificateManager: certificates(join(folder, "pki")),
-    userCertificateManager: certificates(join(folder, "users")),
+    serverCertificateManager: certificates(join(folder, "pki"), true),
+    userCertificateManager: certificates(join(folder, "users"), false),
     securityModes: [
       MessageSecurityMode.None,
       MessageSecurityMode.Sign,
@@ -156,11 +186,12 @@ async function main(folder) {
   const current = new Map();
   const namespace = addMachine(server.engine.addressSpace, current);
   addTypes(namespace, server.engine.addressSpace.findNode("ns=2;s=IM07"));
+  const sessions = remembered(server);
   await server.start();
   console.log(`ready ${server.endpoints[0].port}`);
   for await (const line of createInterface({ input: process.stdin })) {
-    obey(JSON.parse(line), current);
-    console.log("done");
+    const said = await obey(JSON.parse(line), server, current, sessions);
+    console.log(`done ${said}`);
   }
   await server.shutdown(0);
 }

@@ -11,6 +11,7 @@ Prints `ready PORT`, then reads lines of JSON:
     {"add": "IM07.Late", "value": 3.5}, {"remove": "IM07.Late"}
     {"event": "Tool changed", "severity": 200}
     {"restart": true}                                stops, and starts anew
+    {"believe": "user.der"}                          a user with this certificate may sign in
 
 and answers `done` to each. It ends when stdin does; without a licence o6 ends it after ten minutes.
 """
@@ -19,6 +20,7 @@ import json
 import os
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import o6
@@ -43,17 +45,32 @@ TYPES = {
 
 
 class Users(o6.server.AccessControl):
-    """Anonymous, and one with a password."""
+    """Anonymous, one with a password, and those whose certificates are believed."""
 
     def __init__(self):
         super().__init__(anonymous=True, username=True)
+        self.believed = set()
+        self.user_token_policies.append(
+            ns0.datatypes.UserTokenPolicy(
+                policyId="certificate", tokenType=ns0.datatypes.UserTokenType.CERTIFICATE
+            )
+        )
 
     def activateSession(self, endpoint, remoteCertificate, session, userIdentityToken):  # noqa: N802, N803 - the names are o6's
-        if isinstance(userIdentityToken, ns0.datatypes.AnonymousIdentityToken):
-            return
-        given = (str(userIdentityToken.userName), bytes(userIdentityToken.password))
-        if given != USER:
+        if not self.knows(userIdentityToken):
             raise o6.StatusCodeError(o6.StatusCode.BAD_USER_ACCESS_DENIED)
+
+    def knows(self, token):
+        match token:
+            case ns0.datatypes.UserNameIdentityToken():
+                return (str(token.userName), bytes(token.password)) == USER
+            case ns0.datatypes.X509IdentityToken():
+                return bytes(token.certificateData) in self.believed
+            case _:
+                return isinstance(token, ns0.datatypes.AnonymousIdentityToken)
+
+
+USERS = Users()
 
 
 def node(name):
@@ -106,7 +123,7 @@ def build():
         privateKey=private_key,
         acceptAllCertificates=True,
         applicationUri=APPLICATION,
-        accessControl=Users(),
+        accessControl=USERS,
     )
     for module in (di, ia, machinery, machinery_result, machine_tool, plant):
         server.ns.append(module)
@@ -128,7 +145,7 @@ def add(server, parent, name, value):
     server.addVariable(name.rpartition(".")[2], parent, value, nodeId=node(name))
 
 
-def obey(server, tool, command):
+def obey(server, tool, command):  # noqa: C901 - a case for each command
     match command:
         case {"set": name, "values": values}:
             for value in values:
@@ -151,6 +168,8 @@ def obey(server, tool, command):
         case {"restart": True}:
             server.stop()
             server.start()
+        case {"believe": file}:
+            USERS.believed.add(Path(file).read_bytes())
 
 
 server, tool = build()

@@ -189,6 +189,8 @@ _OPCUA: Final = {
     "<endpoint#> says <status#> (<words>)": "<endpoint> sagt <status> (<words>)",
     "Check user, security and certificates; `isthmus certs show` is ours, which the server must trust": "Prüfen Sie Benutzer, Sicherheit und Zertifikate; `isthmus certs show` ist unseres, dem der Server vertrauen muss",
     "Is that done?": "Ist das getan?",
+    "Does the server trust the user's certificate <file>, and is the private key that of this certificate?": "Vertraut der Server dem Zertifikat <file> des Benutzers, und ist der private Schlüssel der dieses Zertifikats?",
+    "Most servers keep their users' certificates in a list of their own": "Die meisten Server führen die Zertifikate ihrer Benutzer in einer eigenen Liste",
     "it wants the password encrypted and shows no certificate for that": "es verlangt das Passwort verschlüsselt und zeigt dafür kein Zertifikat",
     "the server published nothing for <seconds#> s": "der Server veröffentlichte <seconds> s lang nichts",
     "the server ended the subscription (<why>)": "der Server beendete das Abonnement (<why>)",

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -29,11 +30,13 @@ SESSION_OUTLIVES_TIMEOUT: Final = 10
 FAREWELL: Final = 1.0
 """Seconds a server has to answer our goodbye."""
 
-_REFUSALS: Final = frozenset({
+_USER_REFUSALS: Final = frozenset({
     StatusCodes.BadUserAccessDenied,
     StatusCodes.BadIdentityTokenInvalid,
     StatusCodes.BadIdentityTokenRejected,
     StatusCodes.BadUserSignatureInvalid,
+})  # fmt: skip
+_REFUSALS: Final = _USER_REFUSALS | frozenset({
     StatusCodes.BadApplicationSignatureInvalid,
     StatusCodes.BadSecurityChecksFailed,
     StatusCodes.BadSecurityModeRejected,
@@ -51,6 +54,10 @@ _REFUSALS: Final = frozenset({
     StatusCodes.BadServerUriInvalid,
     StatusCodes.BadLicenseExpired,
 })  # fmt: skip
+_CHECK: Final = (
+    "Check user, security and certificates; `isthmus certs show` is ours, which the server must "
+    "trust. Is that done?"
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ async def connect(name: str, spec: OpcuaSource, endpoint: str) -> Session:
     """An activated session; Unreachable or Refused, and then nothing is left open."""
     client = _client(name, spec, endpoint)
     try:
-        with named_errors(name, endpoint):
+        with named_errors(name, endpoint, spec.user_certificate):
             await sign_in(client, name, spec)
             attention = (
                 await secure(client, name, spec, endpoint) if spec.security != "none" else []
@@ -129,18 +136,19 @@ async def disconnect(client: Client, *, lost: bool) -> None:
 
 
 @contextmanager
-def named_errors(name: str, endpoint: str) -> Iterator[None]:
-    """The driver's errors as Unreachable or Refused, with what to do next."""
+def named_errors(name: str, endpoint: str, user: Path | None = None) -> Iterator[None]:
+    """The driver's errors as Unreachable or Refused, with what to do next.
+
+    `user`: the certificate a user is signing in with.
+    """
     try:
         yield
     except UaStatusCodeError as error:
         status = ua.StatusCode(error.code)
         said = f"source `{name}`: {endpoint} says {status.name} ({status.doc})"
         if error.code in _REFUSALS:
-            raise Refused(
-                f"{said}. Check user, security and certificates; `isthmus certs show` is ours, "
-                f"which the server must trust. Is that done? `isthmus probe {name}` tries again."
-            ) from error
+            check = _check_user(user) if user and error.code in _USER_REFUSALS else _CHECK
+            raise Refused(f"{said}. {check} `isthmus probe {name}` tries again.") from error
         raise Unreachable(said) from error
     except (UaError, InvalidSignature) as error:
         raise Refused(f"source `{name}`: {endpoint} does not suit: {error}") from error
@@ -149,6 +157,13 @@ def named_errors(name: str, endpoint: str) -> Iterator[None]:
             f"source `{name}`: no answer from {endpoint} ({str(error) or 'time is up'}). "
             f"Is it on and on this network? `isthmus probe {name}` tries now."
         ) from error
+
+
+def _check_user(certificate: Path) -> str:
+    return (
+        f"Does the server trust the user's certificate {certificate}, and is the private key that "
+        "of this certificate? Most servers keep their users' certificates in a list of their own."
+    )
 
 
 def _url(endpoint: str) -> str:
