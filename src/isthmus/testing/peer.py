@@ -55,6 +55,11 @@ class Peer:
     ) -> None:
         self._end()
 
+    @property
+    def pid(self) -> int:
+        """Of its process, to freeze or kill it as a machine hangs or loses its power."""
+        return self._process.pid
+
     def tell(self, **command: Any) -> str:
         """Returns once the peer has done it, with what it says behind `done`."""
         stdin = self._process.stdin

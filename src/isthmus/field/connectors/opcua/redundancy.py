@@ -21,27 +21,25 @@ _NOT_SAID: Final = 255
 
 
 async def connect_to_best(name: str, spec: OpcuaSource) -> Session:
-    """Where none can be reached, what each of them said."""
-    best: tuple[int, Session] | None = None
+    """One is left before the next is asked; where none can be reached, what each of them said."""
+    endpoints = (spec.endpoint, *spec.endpoints)
+    levels: dict[str, int] = {}
     failures: list[Exception] = []
-    for endpoint in (spec.endpoint, *spec.endpoints):
+    for endpoint in endpoints:
         try:
             session = await connect(name, spec, endpoint)
             level = await _level_or_leave(name, session)
         except (Unreachable, Refused) as error:
             failures.append(error)
             continue
-        if best is None or level > best[0]:
-            if best is not None:
-                await disconnect(best[1].client, lost=False)
-            best = level, session
-        else:
-            await disconnect(session.client, lost=False)
-        if level >= HEALTHY:
-            break
-    if best is None:
+        is_best = endpoint == endpoints[-1] and level > max(levels.values(), default=-1)
+        if level >= HEALTHY or is_best:
+            return session
+        await disconnect(session.client, lost=False)
+        levels[endpoint] = level
+    if not levels:
         raise _all(failures)
-    return best[1]
+    return await connect(name, spec, max(levels, key=levels.__getitem__))
 
 
 async def service_level(client: Client) -> int:
