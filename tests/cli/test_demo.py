@@ -1,7 +1,7 @@
 """The reference company, seen from another terminal."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -50,11 +50,17 @@ def test_what_a_person_sets_goes_before_the_demo(monkeypatch: pytest.MonkeyPatch
 BEGIN = parse_time("2026-11-16T09:00:00Z")
 
 
-def fed(data: Path, monkeypatch: pytest.MonkeyPatch, until: Micros) -> None:
+def fed(
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    until: Micros,
+    stopping: Callable[[], bool] = lambda: False,
+) -> None:
     """The company's past until then, as `isthmus demo` feeds it before the platform starts."""
     monkeypatch.setenv("ISTHMUS_DATA", str(data))
     erp, standing = f"sqlite:///{data}/erp.sqlite", 0.0
-    feed.main(MODEL, SimSettings(1, BEGIN, until, 0, standing, {}, erp, str(data), faults=False))
+    sim = SimSettings(1, BEGIN, until, 0, standing, {}, erp, str(data), faults=False)
+    feed.main(MODEL, sim, stopping)
 
 
 def logs(data: Path) -> Iterator[SqliteLog]:
@@ -96,3 +102,15 @@ def test_a_second_start_goes_on_and_tells_nothing_twice(
     for log in logs(twice):
         with log.view() as view:
             assert view.running_gaps() == []
+
+
+def test_a_start_after_a_stop_amid_history_tells_the_rest_and_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    fed(once, monkeypatch, BEGIN + HOUR)
+    asked = iter([False] * 5 + [True])
+    fed(twice, monkeypatch, BEGIN + HOUR, lambda: next(asked))
+    assert 0 < len(parts(twice)) < len(parts(once))
+    fed(twice, monkeypatch, BEGIN + HOUR)
+    assert parts(twice) == parts(once)

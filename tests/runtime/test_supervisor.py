@@ -24,6 +24,13 @@ print("up", flush=True)
 while True: time.sleep(0.02)
 """
 
+STARTS_ANOTHER = """
+import subprocess, sys, time
+command = [sys.executable, "-c", sys.argv[1], sys.argv[2], "child"]
+subprocess.Popen(command, stdout=subprocess.DEVNULL)
+time.sleep(60)
+"""
+
 
 def worker(file: Path, name: str) -> Program:
     return Program(name, [sys.executable, "-c", WORKER, str(file), name], ready="up")
@@ -63,6 +70,32 @@ async def test_stages_start_in_order_and_stop_in_reverse(tmp_path):
     assert [" ".join(line[:2]) for line in told(file)] == [
         "started first", "started second", "stopped second", "stopped first",
     ]  # fmt: skip
+
+
+async def test_what_a_program_left_behind_ends_with_it(tmp_path):
+    """A broker that nobody stops any more would hold its port."""
+    file = tmp_path / "told"
+    command = [sys.executable, "-c", STARTS_ANOTHER, WORKER, str(file)]
+    starts_another = Program("parent", command)
+    supervisor = Supervisor([[starts_another]], print)
+    running = asyncio.create_task(supervisor.run())
+    await until(lambda: len(told(file)) == 1)
+    supervisor.stopping.set()
+    await running
+    await until(lambda: not alive(int(told(file)[0][2])))
+    assert told(file)[-1] == ["stopped", "child"]
+
+
+async def test_a_stop_does_not_wait_for_what_runs_once(tmp_path):
+    """The history of days takes its time; it is told to end as all others are."""
+    file = tmp_path / "told"
+    once = Program("history", [sys.executable, "-c", WORKER, str(file), "history"], once=True)
+    supervisor = Supervisor([[once], [worker(file, "second")]], print)
+    running = asyncio.create_task(supervisor.run())
+    await until(lambda: len(told(file)) == 1)
+    supervisor.stopping.set()
+    await asyncio.wait_for(running, 15)
+    assert [" ".join(line[:2]) for line in told(file)] == ["started history", "stopped history"]
 
 
 async def test_a_program_that_runs_once_must_succeed(tmp_path):

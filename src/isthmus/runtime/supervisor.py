@@ -8,6 +8,7 @@ import sys
 from asyncio.subprocess import Process
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 STOP_SECONDS = 8.0
 """SIGTERM first; who has not stopped by then is killed. Everything is down within ten seconds."""
@@ -77,8 +78,9 @@ class Supervisor:
         if self.stopping.is_set():
             return
         if program.once:
-            if code := await child.wait():
-                raise StartError(f"{program.name} failed with {code}")
+            await self._done_or_stopping(asyncio.create_task(child.wait()))
+            if child.returncode:
+                raise StartError(f"{program.name} failed with {child.returncode}")
         elif not ready:
             raise StartError(f"{program.name} ended with {await child.wait()} before it was ready")
 
@@ -93,10 +95,13 @@ class Supervisor:
         )
         self._children[program.name] = child
         ready = asyncio.create_task(self._follow(program, child))
-        stopping = asyncio.create_task(self.stopping.wait())
-        await asyncio.wait({ready, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
+        await self._done_or_stopping(ready)
         return ready.done() and ready.result()
+
+    async def _done_or_stopping(self, task: asyncio.Task[Any]) -> None:
+        stopping = asyncio.create_task(self.stopping.wait())
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
 
     async def _follow(self, program: Program, child: Process) -> bool:
         """Pass its output on until it says it is ready, and go on passing; False if it ended."""
@@ -124,7 +129,7 @@ class Supervisor:
         pause = 1.0
         while not self.stopping.is_set():
             began = asyncio.get_running_loop().time()
-            code = await self._children[program.name].wait()
+            code = await _ended(self._children[program.name])
             if self.stopping.is_set():
                 return
             lasted = asyncio.get_running_loop().time() - began
@@ -147,11 +152,21 @@ class Supervisor:
                 child.terminate()
             try:
                 left = max(1.0, deadline - asyncio.get_running_loop().time())
-                await asyncio.wait_for(child.wait(), left)
+                await asyncio.wait_for(_ended(child), left)
             except TimeoutError:
                 self.say(f"{program.name} did not stop in time and was killed")
-                child.kill()
+                # With its session: who holds on to its output would be waited for.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
                 await child.wait()
+
+
+async def _ended(child: Process) -> int:
+    """Its code; what it started itself and left behind, in the session it leads, ends too."""
+    code = await child.wait()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGTERM)
+    return code
 
 
 async def orphaned() -> None:
