@@ -14,7 +14,7 @@ from asyncua import ua
 from asyncua.server.history import HistoryDict
 from asyncua.ua.status_codes import StatusCodes
 
-from isthmus.base.clock import DAY, SECOND, SystemClock, to_datetime, to_micros
+from isthmus.base.clock import DAY, SECOND, Micros, SystemClock, to_datetime, to_micros
 from isthmus.field.connectors.opcua import OpcuaConnector, OpcuaSource, history
 from isthmus.flow.log import SqliteLog
 from isthmus.flow.parcel import Rows
@@ -26,12 +26,16 @@ from isthmus.testing.connector_suite import opened, read_until
 from isthmus.testing.one_source import T0, plant, readable, sample, samples
 from isthmus.testing.one_source import field as mapped
 from isthmus.testing.opcua_server import OpcuaServer
+from isthmus.testing.peer import node_peer
 from isthmus.testing.tcp_proxy import LOOPBACK, TcpProxy
 
 Kind = ua.VariantType
 STATE = "ns=2;s=IM07.State"
 SHOTS = "ns=2;s=IM07.Shots"
 MELT = "ns=2;s=IM07.Melt"
+KEPT = "nsu=urn:peer:machine;s=Kept"
+"""At node-opcua."""
+PEERS = Path(__file__).parent / "peers"
 PATIENCE = 20.0
 
 
@@ -119,6 +123,7 @@ class Plant:
             ),
             SHOTS: mapped("a", "part_count.good", SHOTS, counter=Counter(bits=16)),
             MELT: mapped("a", "cycle.melt_temp", MELT),
+            KEPT: mapped("a", "part_count.good", KEPT, counter=Counter(bits=16)),
         }
         source, whole = plant(*(every[tag] for tag in tags), spec=spec)
         self.log = SqliteLog(folder / "hamburg.sqlite", "hamburg", Keep())
@@ -141,6 +146,14 @@ class Plant:
 
     def parts(self) -> int:
         return sum(row.get("good", 0) for row in self.rows("part_count"))
+
+    def increments(self, began: Micros, ended: Micros) -> list[int]:
+        """Of rows from that time."""
+        return [
+            row["good"]
+            for row in self.rows("part_count")
+            if row.get("good") and began <= T0 + row["time"] * SECOND <= ended
+        ]
 
     def gap(self) -> float:
         """Seconds of the one gap of an outage."""
@@ -206,11 +219,7 @@ async def outage(
         await made.until(lambda: made.said("back"))
         await device.set(SHOTS, 9)
         await made.until(lambda: made.parts() >= 15)
-        during = [
-            row["good"]
-            for row in made.rows("part_count")
-            if row.get("good") and began <= T0 + row["time"] * SECOND <= ended
-        ]
+        during = made.increments(began, ended)
         said = [event.detail for event in made.events if event.what == "back"]
         return Outcome(made.parts(), during, made.rows("machine_state"), made.gap(), said[-1])
 
@@ -226,6 +235,34 @@ async def test_a_gap_that_history_covers_is_filled_and_no_part_counts_twice(
     unknown = [row["time"] for row in after.states if "state" not in row]
     known = [row["time"] for row in after.states if "state" in row and row["time"] > unknown[0]]
     assert min(known) - unknown[0] < 0.001
+
+
+@pytest.mark.peer
+async def test_parts_of_an_outage_come_from_node_opcua_but_the_gap_stays(tmp_path: Path) -> None:
+    """It gives no bounds, whatever is asked: what held when the gap began, nobody knows."""
+    papers = tmp_path / "node-opcua"
+    papers.mkdir()
+    with node_peer(PEERS, "opcua_machine.mjs", "node-opcua", str(papers)) as machine:
+        async with TcpProxy(machine.port) as cable, running(tmp_path, cable.port, KEPT) as made:
+            await made.until(lambda: made.said("connected"))
+            machine.tell(set="Kept", value=5)
+            await made.until(lambda: made.parts() == 5)
+            await cable.refuse()
+            await made.until(lambda: made.said("lost"))
+            began = SystemClock().now()
+            for shots in (7, 10, 11):
+                await asyncio.sleep(0.02)  # its clock counts in milliseconds
+                machine.tell(set="Kept", value=shots)
+            ended = SystemClock().now()
+            await cable.heal()
+            await made.until(lambda: made.said("back"))
+            machine.tell(set="Kept", value=13)
+            await made.until(lambda: made.parts() >= 13)
+            assert made.increments(began, ended) == [2, 3, 1]
+            (said,) = (event.detail for event in made.events if event.what == "back")
+            assert made.parts() == 13
+            assert made.gap() > 0.0
+            assert "stays: only 0 of 1 tags are known from its beginning on (3 values" in said
 
 
 async def test_a_gap_stays_when_one_tag_has_no_history(server: OpcuaServer, tmp_path: Path) -> None:
