@@ -1,14 +1,20 @@
 """The ledger's invariant, and that it notices what is missing or twice."""
 
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from isthmus.base.clock import HOUR, SECOND
+from isthmus.base.clock import HOUR, SECOND, to_datetime
 from isthmus.data import delta
 from isthmus.data.contract import lake_rows
 from isthmus.data.ledger import check
 from isthmus.flow.parcel import Count, Rows, Shaped
-from isthmus.testing.small_company import T0, House, cycles, samples, shaped
+from isthmus.testing.small_company import T0, House, cycles, plant, samples, shaped
 
 
 def test_what_was_shaped_is_stored_wherever_it_is_kept(house: House) -> None:
@@ -70,3 +76,47 @@ def test_entities_and_derived_rows_take_no_part(house: House) -> None:
     house.log.append("im07", None, Shaped(rows=[Rows("cycle", derived)]), now=T0)
     house.log.append("im07", samples(5), shaped(5), now=T0 + SECOND)
     assert check(house.lake) == []
+
+
+_LEDGER = "SELECT * FROM ledger {where} ORDER BY hour, source, tag, site, stored"
+
+
+_HOUR = T0 // HOUR * HOUR
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(["right", "twice", "missing", "written"]), st.integers(0, 4)),
+        min_size=2,
+        max_size=8,
+    ),
+    half_hours=st.tuples(st.integers(-1, 4), st.integers(4, 12)),
+)
+def test_a_bounded_ledger_says_for_its_window_what_the_whole_one_says(
+    steps: list[tuple[str, int]], half_hours: tuple[int, int]
+) -> None:
+    """Counted, stored in files and in the tail, stored too much and too little."""
+    start, end = (_HOUR + number * HOUR // 2 for number in half_hours)
+    window = {"start": to_datetime(start), "end": to_datetime(end)}
+    with TemporaryDirectory() as folder, closing(House(Path(folder), plant())) as house:
+        house.writer.verify()
+        for step, hour in steps:
+            _take(step, house, hour * 3600)
+        where = "WHERE hour >= $start AND hour < $end"
+        whole = house.lake.query(_LEDGER.format(where=where), window)
+        bounded = house.lake.query(_LEDGER.format(where=""), ledger=(start, end))
+        assert bounded.to_pylist() == whole.to_pylist()
+
+
+def _take(step: str, house: House, at: int) -> None:
+    match step:
+        case "right":
+            house.add(at, 3)
+        case "twice":
+            house.log.append("im07", None, Shaped(rows=[cycles(at, 2)]), now=T0)
+        case "missing":
+            count = Count("im07", "t2", _HOUR + at * SECOND, received=2, good=2, shaped=2)
+            house.log.append("im07", samples(at, 2), Shaped(counts=[count]), now=T0)
+        case _:
+            house.writer.write_once()

@@ -3,15 +3,22 @@
 `ledger.check` looks at all there is; here is one stretch of time, for people and programs.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import pyarrow as pa
 
 from isthmus.base.clock import HOUR, Micros, to_datetime
+from isthmus.data.views import EVER, Window
 
-Query = Callable[[str, Mapping[str, object] | None], pa.Table]
+
+class Query(Protocol):
+    """`Lake.query`."""
+
+    def __call__(
+        self, sql: str, params: Mapping[str, object] | None = None, *, ledger: Window = EVER
+    ) -> pa.Table: ...
 
 
 @dataclass(frozen=True)
@@ -130,7 +137,7 @@ def completeness(
     """Ledger and gaps of these sources in the hours that touch `[start, end)`."""
     first, last = start // HOUR * HOUR, min(-(-end // HOUR) * HOUR, now)
     params = {"sources": sorted(sources), "from": to_datetime(first), "to": to_datetime(last)}
-    counted = query(_LEDGER, params).to_pylist()
+    counted = query(_LEDGER, params, ledger=(first, last)).to_pylist()
     heard = {row["source"]: row for row in query(_FIRST, {"sources": sorted(sources)}).to_pylist()}
     gaps = gaps_in(query, sources, first, last)
     known = {(row["source"], row["hour"]): row for row in counted}

@@ -15,6 +15,7 @@ from typing import Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from isthmus.base.problem import Problem
 from isthmus.data.catalog import catalog
@@ -24,8 +25,10 @@ from isthmus.data.stored import StoredTable
 from isthmus.data.sums import SampleSums
 from isthmus.data.tail import Tail
 from isthmus.data.views import (
+    EVER,
     LEDGER,
     LEDGER_COUNT,
+    Window,
     dimensions,
     gap_table,
     needed,
@@ -34,11 +37,11 @@ from isthmus.data.views import (
 )
 from isthmus.flow.contract import Failure
 from isthmus.flow.log_reader import LogReader, LogView
+from isthmus.flow.parcel import TIME
 from isthmus.model.plant import Plant
 
 Params = Mapping[str, object]
 
-_EVER: Final = 2**62
 _RENEW: Final = 500
 """Queries of one DuckDB. It keeps a note of every block of memory that a query had, and looks them
 through when there are some ten thousand of each kind: tens of megabytes."""
@@ -131,9 +134,13 @@ class Lake:
         with self._lock:
             self._defined[name.lower()] = sql
 
-    def query(self, sql: str, params: Params | None = None) -> pa.Table:
-        """For our own SQL; `$name` in the text is `params["name"]`."""
-        moment = self.moment(sql)
+    def query(self, sql: str, params: Params | None = None, *, ledger: Window = EVER) -> pa.Table:
+        """For our own SQL; `$name` in the text is `params["name"]`.
+
+        `ledger`: of the ledger, only hours that begin in there; who asks for a window gives it,
+        because counts of years take long to read.
+        """
+        moment = self.moment(sql, ledger)
         with self._working(), self._db.cursor() as db:
             db.execute("SET TimeZone = 'UTC'")
             moment.create(db)
@@ -207,7 +214,7 @@ class Lake:
 
     # One moment -----------------------------------------------------------------------------
 
-    def moment(self, sql: str) -> Moment:
+    def moment(self, sql: str, ledger: Window = EVER) -> Moment:
         """What this query needs, as of now."""
         with self._lock:
             definitions = self._definitions()
@@ -219,7 +226,7 @@ class Lake:
             if _SUMS in order:
                 tables_read |= {name for name in self._schemas if name in self._stored}
             with self._now(sorted(tables_read)) as now:
-                memory |= self._log_tables(order, now)
+                memory |= self._log_tables(order, now, ledger)
                 files = {}
                 for name in order:
                     if name in base and name not in definitions and name not in memory:
@@ -282,27 +289,33 @@ class Lake:
         schema = self._schemas[name].schema
         return pa.concat_tables([schema.empty_table(), *now.tail[name]])
 
-    def _log_tables(self, order: Sequence[str], now: _Now) -> dict[str, pa.Table]:
+    def _log_tables(self, order: Sequence[str], now: _Now, ledger: Window) -> dict[str, pa.Table]:
         found = {}
         if "gap" in order:
             found["gap"] = gap_table(
-                (view.site, gap) for view in now.views for gap in view.gaps(-_EVER, _EVER)
+                (view.site, gap) for view in now.views for gap in view.gaps(*EVER)
             )
         if "quarantine" in order:
             found["quarantine"] = quarantine_table(
                 (view.site, one)
                 for view in now.views
-                for one in view.quarantined(-_EVER, _EVER, _QUARANTINED)
+                for one in view.quarantined(*EVER, _QUARANTINED)
             )
         if _COUNTS in order:
-            found[_COUNTS] = _count_table(now.views)
+            found[_COUNTS] = _count_table(now.views, ledger)
         if _SUMS in order:
-            found[_SUMS] = self._sums.table(self._db, now.files, now.tail)
+            # The ledger compares both: bounded alike, or all that is stored would be too much.
+            found[_SUMS] = _within(self._sums.table(self._db, now.files, now.tail), ledger)
         return found
 
 
-def _count_table(views: Sequence[LogView]) -> pa.Table:
-    counts = [(view.site, view.count_table(-_EVER, _EVER)) for view in views]
+def _within(sums: pa.Table, window: Window) -> pa.Table:
+    start, end = (pa.scalar(bound, TIME) for bound in window)
+    return sums.filter((pc.field("hour") >= start) & (pc.field("hour") < end))
+
+
+def _count_table(views: Sequence[LogView], window: Window) -> pa.Table:
+    counts = [(view.site, view.count_table(*window)) for view in views]
     return pa.concat_tables(
         [
             LEDGER_COUNT.empty_table(),

@@ -6,10 +6,16 @@ from typing import Final
 
 import pyarrow as pa
 
+from isthmus.base.clock import Micros
 from isthmus.data.tables import TableSchema
 from isthmus.flow.contract import Gap
 from isthmus.flow.parcel import TIME, Quarantined
 from isthmus.model.plant import Plant
+
+Window = tuple[Micros, Micros]
+"""From, and up to but without."""
+
+EVER: Final[Window] = (-(2**62), 2**62)
 
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from isthmus.base.clock import Clock
+from isthmus.data.views import EVER, Window
 from isthmus.flow.contract import Failure
 from isthmus.flow.parcel import Rows
 from isthmus.model.plant import Plant
@@ -17,7 +18,11 @@ from isthmus.web.workbench import Workbench
 class Lake(Protocol):
     """Answers SQL over all views; `isthmus.data.lake.Lake` is one. Safe to call from threads."""
 
-    def query(self, sql: str, params: Mapping[str, object] | None = None) -> pa.Table: ...
+    def query(
+        self, sql: str, params: Mapping[str, object] | None = None, *, ledger: Window = EVER
+    ) -> pa.Table:
+        """`ledger`: of the ledger, only hours that begin in there."""
+        ...
 
     def user_query(self, sql: str, *, max_rows: int = 10_000) -> pa.Table:
         """One SELECT of a person, fenced in; `RefusedError` of `data.restricted` says why not."""

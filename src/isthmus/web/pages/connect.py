@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
-from isthmus.base.clock import HOUR, SECOND, Micros, to_datetime
+from isthmus.base.clock import HOUR, SECOND, Micros
 from isthmus.data.latest import heard
+from isthmus.data.views import EVER
 from isthmus.model.masking import masked
 from isthmus.model.plant import Plant, Source
 from isthmus.model.rules.connections import ENDPOINT
@@ -125,13 +126,13 @@ def _state(source: Source, said: Any) -> State:
 
 
 _RATES: Final = """
-    SELECT source, sum(received)::DOUBLE AS received FROM ledger WHERE hour >= $from GROUP BY source
+    SELECT source, sum(received)::DOUBLE AS received FROM ledger GROUP BY source
 """
 
 
 def _rates(ask: Ask) -> dict[str, float]:
     start = ask.now // HOUR * HOUR - HOUR
-    found = ask.platform.lake.query(_RATES, {"from": to_datetime(start)}).to_pylist()
+    found = ask.platform.lake.query(_RATES, ledger=(start, EVER[1])).to_pylist()
     seconds = (ask.now - start) / SECOND
     return {row["source"]: row["received"] / seconds for row in found}
 
