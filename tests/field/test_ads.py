@@ -100,7 +100,8 @@ def source(port: int, **keys: Any) -> AdsSource:
 
 
 def connector(port: int, *tags: str, **keys: Any) -> AdsConnector:
-    return AdsConnector("press_1", source(port, **keys), tags, SystemClock())
+    spec = source(port, **({"timeout": "5 s"} | keys))
+    return AdsConnector("press_1", spec, tags, SystemClock())
 
 
 def router(**keys: Any) -> AdsRouter:
@@ -274,7 +275,7 @@ async def test_without_notifications_everything_is_asked_for() -> None:
 async def test_after_a_download_handles_are_asked_anew() -> None:
     async with router() as device:
         tags = ("MAIN.fTemp", "MAIN.nCount", "MAIN.nNew")
-        async with opened(connector(device.port, *tags)) as reading:
+        async with opened(connector(device.port, *tags, timeout="500 ms")) as reading:
             first = await next_of(reading, *tags)
             kinds = {"MAIN.fTemp": "REAL", "MAIN.nNew": "INT"}
             device.download(kinds, {"MAIN.fTemp": 1.5, "MAIN.nNew": 5})
@@ -300,16 +301,18 @@ async def test_a_symbol_that_appears_later_is_found(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(connector_module, "_ASK_AGAIN", 0.5)
     async with router() as device:
         device.version = None
-        async with opened(connector(device.port, "MAIN.fTemp", "MAIN.nNew")) as reading:
-            await next_of(reading, "MAIN.fTemp", "MAIN.nNew")
+        tags = ("MAIN.fTemp", "MAIN.nNew")
+        async with opened(connector(device.port, *tags, timeout="500 ms")) as reading:
+            await next_of(reading, *tags)
             device.symbols["MAIN.nNew"], device.values["MAIN.nNew"] = "INT", 5
             assert await next_of(reading, "MAIN.nNew") == {"MAIN.nNew": 5.0}
 
 
 async def test_a_stopped_program_makes_its_values_uncertain() -> None:
     async with router() as device:
-        async with opened(connector(device.port, "MAIN.fTemp", "MAIN.nNothing")) as reading:
-            await next_of(reading, "MAIN.fTemp", "MAIN.nNothing")
+        tags = ("MAIN.fTemp", "MAIN.nNothing")
+        async with opened(connector(device.port, *tags, timeout="500 ms")) as reading:
+            await next_of(reading, *tags)
             device.state = STOP
             (stopped,) = await read_until(reading, bool)
             device.state = RUN
@@ -402,7 +405,7 @@ async def test_everything_is_given_back() -> None:
 
 async def test_closing_over_a_dead_link_takes_one_timeout_not_one_per_tag() -> None:
     async with router() as device, TcpProxy(device.port) as proxy:
-        reading = connector(proxy.port, *READABLE)
+        reading = connector(proxy.port, *READABLE, timeout="500 ms")
         async with opened(reading):
             await next_of(reading, *READABLE)
             proxy.black_hole()

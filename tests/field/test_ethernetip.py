@@ -107,7 +107,8 @@ def source(port: int, **keys: Any) -> EthernetIpSource:
 
 
 def connector(port: int, *tags: str, **keys: Any) -> EthernetIpConnector:
-    return EthernetIpConnector("press_1", source(port, **keys), tags, SystemClock())
+    spec = source(port, **({"timeout": "5 s"} | keys))
+    return EthernetIpConnector("press_1", spec, tags, SystemClock())
 
 
 def controller(**keys: Any) -> EthernetIpController:
@@ -405,7 +406,7 @@ async def test_a_link_that_ends_is_noticed_before_the_timeout() -> None:
 
 async def test_an_answer_that_drips_ends_at_the_deadline() -> None:
     async with answering(lambda _: b"\x65\x00\x04\x00") as port:
-        reading = connector(port, "Count")
+        reading = connector(port, "Count", timeout="500 ms")
         with pytest.raises(Unreachable, match="timed out"):
             await asyncio.wait_for(reading.open(), 2)
         await reading.close()
@@ -414,7 +415,7 @@ async def test_an_answer_that_drips_ends_at_the_deadline() -> None:
 @pytest.mark.parametrize("garbage", [b"HTTP/1.1 400 Bad Request\r\n\r\n", bytes(64)])
 async def test_garbage_instead_of_a_controller_is_unreachable(garbage: bytes) -> None:
     async with answering(lambda _: garbage) as port:
-        reading = connector(port, "Count")
+        reading = connector(port, "Count", timeout="500 ms")
         with pytest.raises(Unreachable):
             await reading.open()
         await reading.close()

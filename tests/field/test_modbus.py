@@ -66,7 +66,8 @@ def source(port: int, **keys: Any) -> ModbusSource:
 
 
 def connector(port: int, *tags: str, **keys: Any) -> ModbusConnector:
-    return ModbusConnector("press_1", source(port, **keys), tags, SystemClock())
+    spec = source(port, **({"timeout": "5 s"} | keys))
+    return ModbusConnector("press_1", spec, tags, SystemClock())
 
 
 class ContractDevice(ModbusServer):
@@ -411,7 +412,7 @@ async def test_an_answer_that_is_too_short_is_bad_not_wrong() -> None:
 async def test_garbage_instead_of_a_device_is_unreachable() -> None:
     async with (
         answering(lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n") as port,
-        opened(connector(port, "holding:0")) as reading,
+        opened(connector(port, "holding:0", timeout="500 ms")) as reading,
     ):
         with pytest.raises(Unreachable):
             await read_forever(reading)
