@@ -110,27 +110,21 @@ def other_than_reading(statement: str) -> bool:
     return not reads or bool(CHANGES.search(statement))
 
 
-@pytest.fixture(params=["postgresql", "mariadb", "sqlite"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
-    fixtures = {"postgresql": "postgres_url", "mariadb": "mariadb_url"}
-    if request.param in fixtures:
-        url = request.getfixturevalue(fixtures[request.param])
-    else:
-        url = sa.make_url(f"sqlite:///{tmp_path / 'cell.db'}")
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
-    CYCLES.create(engine)
+@pytest.fixture
+def database(empty_database: sa.Engine, request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
+    name = request.node.callspec.params["empty_database"]
+    CYCLES.create(empty_database)
     at = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=1)
-    with engine.begin() as connection:
+    with empty_database.begin() as connection:
         rows = [{"nr": number, "at": at, "temp": 230.0 + number} for number in range(1, 6)]
         connection.execute(sa.insert(CYCLES), rows)
-        for statement in SETUP[request.param]:
+        for statement in SETUP[name]:
             connection.exec_driver_sql(statement)
-    yield engine
-    with engine.begin() as connection:
-        for statement in DROPS[request.param]:
+    yield empty_database
+    with empty_database.begin() as connection:
+        for statement in DROPS[name]:
             connection.exec_driver_sql(statement)
-    CYCLES.drop(engine)
-    engine.dispose()
+    CYCLES.drop(empty_database)
 
 
 def held(engine: sa.Engine, name: str) -> tuple[Any, ...]:
@@ -144,7 +138,7 @@ def held(engine: sa.Engine, name: str) -> tuple[Any, ...]:
 async def test_no_configuration_changes_a_database(
     database: sa.Engine, request: pytest.FixtureRequest
 ) -> None:
-    name = request.node.callspec.params["database"]
+    name = request.node.callspec.params["empty_database"]
     loop = asyncio.get_running_loop()
     before = held(database, name)
     given_already = {"url", "user", "password", "table", "query", "time", "time_format", "timezone"}
@@ -200,12 +194,12 @@ def test_a_statement_that_writes_would_be_recognised(name: str, sent: bytes) -> 
 
 
 @pytest.mark.parametrize(
-    ("database", "setting", "value"),
+    ("empty_database", "setting", "value"),
     [
         ("postgresql", "current_setting('transaction_read_only')", "on"),
         ("mariadb", "@@tx_read_only", 1.0),
     ],
-    indirect=["database"],
+    indirect=["empty_database"],
 )
 async def test_the_database_itself_says_that_the_session_is_read_only(
     database: sa.Engine, setting: str, value: object

@@ -116,18 +116,11 @@ class CellClock:
         return self.cell.now
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
-    fixtures = {"postgresql": "postgres_url", "mariadb": "mariadb_url"}
-    if request.param in fixtures:
-        url = request.getfixturevalue(fixtures[request.param])
-    else:
-        url = sa.make_url(f"sqlite:///{tmp_path / 'cell.db'}")
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
-    META.create_all(engine)
-    yield engine
-    META.drop_all(engine)
-    engine.dispose()
+@pytest.fixture
+def engine(empty_database: sa.Engine) -> Iterator[sa.Engine]:
+    META.create_all(empty_database)
+    yield empty_database
+    META.drop_all(empty_database)
 
 
 @pytest.fixture
