@@ -1,9 +1,6 @@
 """Adding an endpoint: a draft, its security, its test; the model hears of it with the machine."""
 
-import asyncio
 import re
-import time
-from collections.abc import AsyncIterator, Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -22,28 +19,13 @@ from isthmus.testing.tcp_proxy import LOOPBACK
 from isthmus.web.pages.connect_form import every, fields_of
 from isthmus.web.pages.connect_values import values_of
 
+from .endpoint_page import PLACE, outcome, site
 from .press_company import PRESS, texts
-from .test_connect import PATIENCE, Site, digest, running, until
+from .test_connect import Site, digest, server, until
 from .test_connect_form import as_sent
 from .test_pages import text_of
 
-PLACE = "/endpoint/acme/hamburg"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[OpcuaServer]:
-    with OpcuaServer(PRESS) as made:
-        yield made
-
-
-@pytest.fixture
-async def site(
-    server: OpcuaServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Site]:
-    monkeypatch.setenv("ISTHMUS_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr("isthmus.web.pages.connect_endpoint.TEST_SECONDS", 0.5)
-    async with running(tmp_path, server, server.port) as made:
-        yield made
+__all__ = ["server", "site"]
 
 
 async def drafted(http: AsyncClient, port: int, **more: str) -> None:
@@ -54,15 +36,10 @@ async def drafted(http: AsyncClient, port: int, **more: str) -> None:
     assert answer.headers["location"] == f"{PLACE}?sel=im08"
 
 
-async def outcome(http: AsyncClient, name: str) -> str:
+async def tried_out(http: AsyncClient, name: str) -> str:
     started = await http.post(PLACE, data={"do": "test", "sel": name})
     assert started.status_code == 303, text_of(started.text)
-    deadline = time.monotonic() + PATIENCE
-    while "hx-get" in (page := (await http.get(f"/endpoint-test/{name}")).text):
-        assert "<progress" in page
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
-    return unescape(text_of(page))
+    return await outcome(http, name)
 
 
 async def test_every_kind_of_source_has_a_form_of_its_own_keys(site: Site) -> None:
@@ -130,19 +107,19 @@ async def test_what_cannot_be_kept_is_named_and_nothing_typed_is_lost(site: Site
 
 async def test_a_test_says_in_words_that_it_works(site: Site) -> None:
     async with site.client() as http:
-        assert "1 of 1 tags came" in await outcome(http, "im07")
+        assert "1 of 1 tags came" in await tried_out(http, "im07")
 
 
 async def test_a_draft_without_tags_answers_and_leads_to_browsing(site: Site) -> None:
     async with site.client() as http:
         await drafted(http, site.server.port)
-        assert "It answers. No tag is known yet" in await outcome(http, "im08")
+        assert "It answers. No tag is known yet" in await tried_out(http, "im08")
 
 
 async def test_a_test_of_nobody_says_what_to_do(site: Site) -> None:
     async with site.client() as http:
         await drafted(http, 1)
-        said = await outcome(http, "im08")
+        said = await tried_out(http, "im08")
     assert "It does not work." in said
     assert "no answer" in said
 
@@ -177,7 +154,7 @@ async def test_a_certificate_is_compared_and_trusted_with_one_tap(
             page = text_of((await http.get(f"{PLACE}?sel=im08")).text)
             assert "✓ trusted" in page
             assert "✓ used" in page
-            assert "It answers." in await outcome(http, "im08")
+            assert "It answers." in await tried_out(http, "im08")
 
 
 async def test_a_draft_is_browsed_mapped_and_comes_into_the_model_with_its_machine(
@@ -339,7 +316,7 @@ async def test_no_german_page_of_connecting_has_english_on_it(site: Site) -> Non
         async with site.client(language=language) as http:
             await drafted(http, 1)
             await http.post(PLACE, data={"do": "ask", "sel": "im08"})
-            await outcome(http, "im08")
+            await tried_out(http, "im08")
             pages = {url: unescape(text_of((await http.get(url)).text)) for url in urls}
         left[language] = {url: english_in(text) for url, text in pages.items()}
     assert all(left["en"].values())  # else we would not see any
@@ -349,7 +326,7 @@ async def test_no_german_page_of_connecting_has_english_on_it(site: Site) -> Non
 async def test_on_a_german_page_and_to_who_asks_for_it_trouble_is_german(site: Site) -> None:
     async with site.client(language="de") as http:
         await drafted(http, 1)
-        page = await outcome(http, "im08")
+        page = await tried_out(http, "im08")
         await http.post(PLACE, data={"do": "ask", "sel": "im08"})
         page += unescape(text_of((await http.get(f"{PLACE}?sel=im08")).text))
         asked = {"language": "de"}

@@ -1,6 +1,6 @@
 """Tags of a source that cannot be browsed, from a table on its page."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from html import unescape
 from pathlib import Path
 from urllib.parse import urlencode
@@ -10,9 +10,10 @@ from httpx import AsyncClient
 
 from isthmus.testing.opcua_server import OpcuaServer
 
-from .press_company import PRESS
-from .test_connect import Site, running
+from .test_connect import Site, running, server
 from .test_pages import text_of
+
+__all__ = ["server"]
 
 PLACE = "/browse/acme/hamburg"
 REGISTERS = """\
@@ -21,12 +22,6 @@ holding:100:uint16;Gutteile;UInt16;;Zählt jedes gute Teil
 holding:102:uint16;Ausschuss;UInt16;;
 input:5:float32;Oeltemperatur;Float;°C;
 """
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[OpcuaServer]:
-    with OpcuaServer(PRESS) as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,11 +1,7 @@
 """A source of the model on the screen: changed, tested as changed, switched, removed, undone."""
 
-import asyncio
 import re
-import time
-from collections.abc import AsyncIterator, Iterator
 from html import unescape
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,34 +9,19 @@ import pytest
 from httpx import AsyncClient
 
 from isthmus.model.masking import HIDDEN
-from isthmus.testing.opcua_server import OpcuaServer
 from isthmus.testing.tcp_proxy import LOOPBACK
 from isthmus.web.pages.connect_form import fields_of
 from isthmus.web.pages.connect_values import values_of
 
-from .press_company import MACHINE, PRESS, texts
-from .test_connect import PATIENCE, Site, digest, running, until
+from .endpoint_page import PLACE, outcome, site
+from .press_company import MACHINE, texts
+from .test_connect import Site, digest, server, until
 from .test_connect_form import as_sent
 from .test_pages import text_of
 
-PLACE = "/endpoint/acme/hamburg"
+__all__ = ["server", "site"]
+
 FILE = "hamburg.yaml"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[OpcuaServer]:
-    with OpcuaServer(PRESS) as made:
-        yield made
-
-
-@pytest.fixture
-async def site(
-    server: OpcuaServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Site]:
-    monkeypatch.setenv("ISTHMUS_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr("isthmus.web.pages.connect_endpoint.TEST_SECONDS", 0.5)
-    async with running(tmp_path, server, server.port) as made:
-        yield made
 
 
 async def sources(site: Site, text: str) -> None:
@@ -173,14 +154,6 @@ async def test_what_check_would_say_stands_at_its_key_and_nothing_is_kept(site: 
         assert "write a duration with its unit" in unescape(text_of(answer.text))
         assert 'value="5"' in answer.text
     assert site.platform.workbench.rewritten("im07") is None
-
-
-async def outcome(http: AsyncClient, name: str) -> str:
-    deadline = time.monotonic() + PATIENCE
-    while "hx-get" in (page := (await http.get(f"/endpoint-test/{name}")).text):
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
-    return unescape(text_of(page))
 
 
 async def test_a_change_is_tested_beside_the_running_source(site: Site) -> None:
