@@ -47,7 +47,7 @@ def open_file(file: Path, site: str, now: Micros) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA wal_autocheckpoint = 2000")
-        db.execute("PRAGMA cache_size = -16000")
+        db.execute("PRAGMA cache_size = -4000")  # 16 MB were no faster (bench ingest)
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'alive'").fetchone():
             _create(db, site, now)
         db.execute(_POSITION)  # logs of earlier versions have none

@@ -8,11 +8,23 @@ import ctypes
 import sys
 from typing import Final
 
-# Of glibc; musl, macOS and Windows have none, and decide by themselves.
-_TRIM: Final = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+# Of glibc; musl, macOS and Windows have neither, and decide by themselves.
+_LIBRARY: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
+_ARENA_MAX: Final = -8
+"""M_ARENA_MAX of malloc.h."""
+
+
+def few_arenas() -> None:
+    """Two for all threads, not eight per core: what one has freed serves the others."""
+    _call("mallopt", _ARENA_MAX, 2)
 
 
 def give_back() -> None:
     """A few milliseconds, in which others may go on."""
-    if _TRIM is not None:
-        _TRIM(0)
+    _call("malloc_trim", 0)
+
+
+def _call(name: str, *values: int) -> None:
+    function = getattr(_LIBRARY, name, None)
+    if function is not None:
+        function(*values)

@@ -24,6 +24,7 @@ from isthmus.model.changes import changes
 from isthmus.model.plan_text import plan_text
 from isthmus.model.report import Format
 from isthmus.runtime.control import Answer, ControlServer
+from isthmus.runtime.memory import few_arenas
 from isthmus.runtime.open import clock, load_plant, note_model
 from isthmus.runtime.platform import EmbeddedPlatform
 from isthmus.runtime.settings import Settings, SettingsError
@@ -158,6 +159,7 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
     configure_logging(settings.log, "text", sys.stderr)
+    few_arenas()
     for noisy in ("asyncua", "pymodbus", "httpx", "mqtt"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
