@@ -365,3 +365,23 @@ def test_nothing_is_cut_off_and_no_number_wraps(open_page: Open, name: str, lang
         page.set_viewport_size({"width": width, "height": height})
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, width
         assert page.evaluate(WRAPPED) == [], width
+
+
+LIKE_A_HALL = """
+document.querySelector(".sources tbody th a").textContent = "machining-agent";
+document.querySelector(".sources td.mono").firstChild.textContent = "opc.tcp";
+const machines = document.querySelectorAll(".sources td")[5];
+machines.innerHTML = [1, 2, 3].map(n => `<a class="nowrap">MC ${n}</a>`).join(", ");
+"""
+CLIPPED = "const list = document.querySelector('.scroll'); list.scrollWidth - list.clientWidth"
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_a_tablet_shows_the_list_with_its_buttons_without_scrolling_sideways(
+    open_page: Open, language: str
+) -> None:
+    page = open_page("/connect/acme", language=language, size=(820, 1180))
+    page.evaluate(LIKE_A_HALL)
+    assert page.evaluate(CLIPPED) <= 0
+    page.locator(".sources tbody th a").click()
+    expect(page).to_have_url(re.compile("/browse/"))
