@@ -167,6 +167,8 @@ the gap of 12 s is filled: 40 values from its history; \
 the server keeps only 1 values of 3 of 9 nodes between two publications, not 10: \
 more changes than that are lost. A shorter `interval` helps
 source `db`: `id` of cycles starts anew at a lower number; the last row that was read is of 05:00Z
+the platform was not running
+the source is not in the model any more; before: the platform was not running
 `password` would stand in the model for all to read: \
 write ${NAME} and set the environment variable NAME for the platform
 """
