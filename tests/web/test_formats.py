@@ -27,6 +27,8 @@ T = parse_time("2026-11-17T12:05:09Z")
         (EN.duration(3600 + 23 * 60), "1\u202fh 23\u202fmin"),
         (DE.duration(72 * 3600), "72\u202fh"),
         (EN.duration(59.6), "1:00\u202fmin"),
+        (EN.duration(-0.2), "0:00\u202fmin"),
+        (EN.duration(-59.6), "\u22121:00\u202fmin"),
         (EN.clock(T), "13:05"),
         (EN.clock_seconds(T), "13:05:09"),
         (EN.day(T), "Tue 17 Nov"),

@@ -28,7 +28,7 @@ PAGES = [
 def text_of(page: str) -> str:
     """What a person reads."""
     shown = re.sub(r"<(script|title|svg)\b.*?</\1>", " ", page, flags=re.DOTALL)
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", shown))
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", shown.replace("<wbr>", "")))
 
 
 def island(page: str, id_: str = "states") -> dict[str, Any]:

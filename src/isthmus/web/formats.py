@@ -78,7 +78,7 @@ class Formats:
         if seconds is None:
             return MISSING
         whole = round(abs(seconds))
-        sign = MINUS if seconds < 0 else ""
+        sign = MINUS if seconds < 0 and whole else ""
         minutes, rest = divmod(whole, 60)
         if minutes < 60:
             return f"{sign}{minutes}:{rest:02d}{NARROW}min"
