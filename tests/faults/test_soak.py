@@ -22,8 +22,10 @@ from .hall import MODEL
 DAY_HOURS = 24.0
 CUTS = 12
 """So often does the cable break on that day."""
-MOST_GROWTH_MB = 25.0
-"""Between the second quarter of the day and the last; what a leak of 1 kB a poll would pass."""
+MOST_GROWTH_MB = 15.0
+"""Between the second quarter of the day and the last; a leak of 400 bytes a poll would be more."""
+MOST_GROWTH_IN_SECONDS_MB = 25.0
+"""The same of a day of seconds, whose second quarter is still warming up."""
 MOST_HANDLES = 3
 """The log keeps a few readers open once they were needed; a leak of one per cut would be six."""
 
@@ -99,16 +101,16 @@ async def platform(folder: Path, port: int, speed: float) -> AsyncIterator[Runni
     await asyncio.to_thread(running.stop)
 
 
-def check(seen: Seen) -> None:
+def check(seen: Seen, most_mb: float) -> None:
     what = json.dumps({"memory": seen.memory_mb[::20], "handles": seen.handles[::20]})
-    assert seen.growth(seen.memory_mb) < MOST_GROWTH_MB, what
+    assert seen.growth(seen.memory_mb) < most_mb, what
     assert seen.growth(seen.handles) <= MOST_HANDLES, what
 
 
 async def test_a_day_in_twenty_seconds_leaves_memory_and_handles_as_they_were(tmp_path):
-    check(await soak(tmp_path, speed=DAY_HOURS * 3600 / 20))
+    check(await soak(tmp_path, speed=DAY_HOURS * 3600 / 20), MOST_GROWTH_IN_SECONDS_MB)
 
 
 @pytest.mark.long
 async def test_a_day_in_half_an_hour_leaves_memory_and_handles_as_they_were(tmp_path):
-    check(await soak(tmp_path, speed=48.0))
+    check(await soak(tmp_path, speed=48.0), MOST_GROWTH_MB)
