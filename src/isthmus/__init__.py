@@ -1,10 +1,9 @@
 """Isthmus joins machines and business systems; see ARCHITECTURE.md for the house."""
 
 import os
-from typing import Final
 
 __version__ = "0.1.0"
 
 # Before anything imports Arrow, which reads it then. With an allocator of its own freed memory is
 # kept twice: a hundred megabytes with 100,000 tags, and no faster (bench field_memory, ingest).
-_ALLOCATOR: Final = os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")

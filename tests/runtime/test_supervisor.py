@@ -25,10 +25,10 @@ while True: time.sleep(0.02)
 """
 
 STARTS_ANOTHER = """
-import subprocess, sys, time
+import signal, subprocess, sys
 command = [sys.executable, "-c", sys.argv[1], sys.argv[2], "child"]
 subprocess.Popen(command, stdout=subprocess.DEVNULL)
-time.sleep(60)
+signal.pause()
 """
 
 
