@@ -31,6 +31,7 @@ WHAT_IT_IS: Final = {
     "ledger": "what became of every sample, per source, tag and hour of receipt",
     "ledger_count": "the counts behind `ledger`, as the logs wrote them",
     "ledger_stored": "samples that the tables and the tail have, per source and hour",
+    "ledger_since": "the first hour in which a source was counted, per site",
     "gap": 'time in which a source could not be read; `"end"` is null while it lasts',
     "quarantine": "what broke a contract and was not replayed, newest 100,000 of each site",
     "oee_fact": "sums per machine × hour × shift × order; every KPI is a ratio of sums of these",

@@ -46,6 +46,11 @@ def received(log: LogReader) -> dict[str, int]:
     return {count.tag: count.received for count in log.counts(0, 2 * T0)}
 
 
+def since(log: LogReader) -> dict[str, int]:
+    with log.view() as view:
+        return view.counted_since()
+
+
 def rows(log: LogReader, table: str) -> int:
     with closing(sqlite3.connect(log.file)) as db:
         return int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
@@ -126,9 +131,29 @@ def test_a_log_of_an_earlier_version_is_read_before_anybody_has_opened_it(tmp_pa
     with opened(tmp_path / "hamburg.sqlite") as log:
         append(log, came(2))
     with closing(sqlite3.connect(log.file)) as db:
-        db.execute("DROP TABLE sums")
+        db.executescript("DROP TABLE sums; DROP TABLE since; DROP TRIGGER since_when")
     with LogReader(log.file) as found:
         assert received(found) == {"t0": 1, "t1": 1}
+        assert since(found) == {"im07": T0}
+    with opened(log.file) as mended:
+        append(mended, came(2, hour=T0 - HOUR))
+        assert since(mended) == {"im07": T0 - HOUR}
+
+
+def test_since_when_a_source_is_counted_is_known_of_what_an_earlier_version_adds(
+    tmp_path: Path,
+) -> None:
+    """It opens the log of a newer one that was closed, and knows of no table but `count`."""
+    with opened(tmp_path / "hamburg.sqlite") as log:
+        append(log, came(2))
+    rows_of_it = tally.rows(Counts.of([*came(1, source="im08"), *came(1, hour=T0 - HOUR)]).table)
+    with closing(sqlite3.connect(log.file)) as db:
+        db.executemany(f"INSERT INTO count VALUES ({', '.join('?' * 12)})", [
+            (hour, source, tag, *counted) for source, tag, hour, *counted in rows_of_it
+        ])  # fmt: skip
+        db.commit()
+    with opened(log.file) as found:
+        assert since(found) == {"im07": T0 - HOUR, "im08": T0}
 
 
 def test_damaged_counts_are_named_and_not_read_over(log: SqliteLog) -> None:
@@ -164,7 +189,9 @@ def test_readers_see_the_sum_however_it_is_stored(parcels: list[list[Count]], fe
                         sums[one.source, one.tag, one.hour, name] += getattr(one, name)
             found = log.counts(0, 2 * T0)
             later = log.counts(T0 + HOUR, 2 * T0)
+            first = since(log)
     assert [one for one in found if one.hour > T0] == later
+    assert first == {one.source: one.hour for one in sorted(found, key=lambda one: -one.hour)}
     assert found == sorted(found, key=lambda one: (one.hour, one.source, one.tag))
     assert sums == {
         (one.source, one.tag, one.hour, name): getattr(one, name)

@@ -174,8 +174,13 @@ _LEDGER: Final = f"""
     WHERE source IN (SELECT unnest($sources::VARCHAR[])) AND hour >= $from AND hour < $to
     GROUP BY source, hour ORDER BY source, hour
 """
+# What `ledger` itself would say, which would read every count of all years: rows that were stored
+# and never counted have an hour there and no site.
 _FIRST: Final = """
-    SELECT source, max(site) AS site, epoch_us(min(hour)) AS first FROM ledger
+    SELECT source, max(site) AS site, epoch_us(min(hour)) AS first FROM (
+        SELECT source, site, hour FROM ledger_since
+        UNION ALL SELECT source, '', hour FROM ledger_stored
+    )
     WHERE source IN (SELECT unnest($sources::VARCHAR[])) GROUP BY source
 """
 _GAPS: Final = """

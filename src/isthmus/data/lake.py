@@ -33,6 +33,7 @@ from isthmus.data.views import (
     gap_table,
     needed,
     quarantine_table,
+    since_table,
     valid_versions,
 )
 from isthmus.flow.contract import Failure
@@ -52,7 +53,8 @@ _QUARANTINED: Final = 100_000
 """The newest ones of each site; how many there were at all is in the ledger."""
 _COUNTS: Final = "ledger_count"
 _SUMS: Final = "ledger_stored"
-_LOG_TABLES: Final = ("gap", "quarantine", _COUNTS, _SUMS)
+_SINCE: Final = "ledger_since"
+_LOG_TABLES: Final = ("gap", "quarantine", _COUNTS, _SUMS, _SINCE)
 
 
 @dataclass(frozen=True)
@@ -301,6 +303,8 @@ class Lake:
                 for view in now.views
                 for one in view.quarantined(*EVER, _QUARANTINED)
             )
+        if _SINCE in order:
+            found[_SINCE] = since_table((view.site, view.counted_since()) for view in now.views)
         if _COUNTS in order:
             found[_COUNTS] = _count_table(now.views, ledger)
         if _SUMS in order:

@@ -52,6 +52,7 @@ LEDGER_COUNT: Final = pa.schema(
         ("site", pa.string()),
     ]
 )  # fmt: skip
+LEDGER_SINCE: Final = pa.schema([("source", pa.string()), ("site", pa.string()), ("hour", TIME)])
 LEDGER_STORED: Final = pa.schema([("source", pa.string()), ("hour", TIME), ("samples", pa.int64())])
 
 
@@ -142,6 +143,15 @@ def gap_table(gaps: Iterable[tuple[str, Gap]]) -> pa.Table:
         for site, gap in gaps
     ]  # fmt: skip
     return pa.Table.from_pylist(rows, schema=schema)
+
+
+def since_table(first: Iterable[tuple[str, Mapping[str, Micros]]]) -> pa.Table:
+    rows = [
+        {"source": source, "site": site, "hour": hour}
+        for site, hours in first
+        for source, hour in hours.items()
+    ]
+    return pa.Table.from_pylist(rows, schema=LEDGER_SINCE)
 
 
 def quarantine_table(found: Iterable[tuple[str, Quarantined]]) -> pa.Table:

@@ -51,9 +51,9 @@ def open_file(file: Path, site: str, now: Micros) -> sqlite3.Connection:
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'alive'").fetchone():
             _create(db, site, now)
         db.execute(_POSITION)  # logs of earlier versions have none
-        db.execute(tally.TABLE)  # nor this
         if "thinned" not in columns(db, "count"):
             db.execute("ALTER TABLE count ADD COLUMN thinned INTEGER NOT NULL DEFAULT 0")
+        tally.prepare(db)
         for name in {"counted", "replayed"} - columns(db, "quarantine"):
             db.execute(f"ALTER TABLE quarantine ADD COLUMN {name} INTEGER")
         found = read_site(db, file)

@@ -7,7 +7,7 @@ Both happen in transactions of the parcels that are counted, and who reads count
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,11 +27,23 @@ from isthmus.flow.parcel import (
 FEW: Final = 64
 """So many rows of `count` are changed as fast as the one that holds all sums."""
 
-TABLE: Final = """
+_WAITING: Final = """
 -- Sums of the hour that are not yet in `count`: one Arrow IPC stream per source, lz4.
 CREATE TABLE IF NOT EXISTS sums (
     source TEXT PRIMARY KEY, checksum INTEGER NOT NULL, payload BLOB NOT NULL
 )
+"""
+
+_SINCE: Final = """
+-- The first hour in which a source was counted. The trigger also works for an earlier version.
+CREATE TABLE since (source TEXT PRIMARY KEY, hour INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO since SELECT source, min(hour) FROM count GROUP BY source;
+CREATE TRIGGER since_when AFTER INSERT ON count
+WHEN NOT EXISTS (SELECT 1 FROM since WHERE source = new.source AND hour <= new.hour)
+BEGIN
+    INSERT INTO since VALUES (new.source, new.hour)
+    ON CONFLICT (source) DO UPDATE SET hour = excluded.hour;
+END;
 """
 
 _KEY: Final = ["source", "tag", "hour"]
@@ -46,6 +58,13 @@ ON CONFLICT (hour, source, tag) DO UPDATE SET
 
 CountRow = tuple[str, str, int, *tuple[int, ...]]
 """The fields of a `Count`."""
+
+
+def prepare(db: sqlite3.Connection) -> None:
+    """Logs of earlier versions lack these tables."""
+    db.execute(_WAITING)
+    if not _has(db, "since"):
+        db.executescript(f"BEGIN IMMEDIATE; {_SINCE} COMMIT;")
 
 
 def add(db: sqlite3.Connection, source: str, counts: Counts) -> None:
@@ -94,6 +113,16 @@ def with_waiting(db: sqlite3.Connection, added: pa.Table, start: Micros, end: Mi
     return pa.concat_tables([added.slice(0, earlier), _sum(both, waiting) if both else waiting])
 
 
+def since(db: sqlite3.Connection) -> dict[str, Micros]:
+    """Per source the first hour of all its counts, whichever way they are kept."""
+    first = "since" if _has(db, "since") else "count"
+    found = dict(db.execute(f"SELECT source, min(hour) FROM {first} GROUP BY source"))
+    waiting = _waiting(db).group_by("source").aggregate([("hour", "min")])
+    for source, hour in zip(*(column.to_pylist() for column in waiting.columns), strict=True):
+        found[source] = min(hour, found.get(source, hour))
+    return found
+
+
 def rows(counts: pa.Table) -> list[CountRow]:
     """Of a table of COUNTS_SCHEMA."""
     return list(zip(*(column.to_pylist() for column in counts.columns), strict=True))
@@ -104,10 +133,14 @@ def _columns(rows: Sequence[CountRow]) -> pa.Table:
 
 
 def _waiting(db: sqlite3.Connection) -> pa.Table:
-    # A log that an earlier version wrote, and nobody has opened since, has no such table.
-    known = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sums'").fetchone()
-    found = db.execute("SELECT * FROM sums").fetchall() if known else []
+    found = db.execute("SELECT * FROM sums").fetchall() if _has(db, "sums") else []
     return pa.concat_tables([COUNTS_SCHEMA.empty_table(), *(_sums(*row) for row in found)])
+
+
+def _has(db: sqlite3.Connection, name: Literal["sums", "since"]) -> bool:
+    """A log that an earlier version wrote, and nobody has opened since, has no such table."""
+    found = db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,))
+    return found.fetchone() is not None
 
 
 def _sums(source: str, stored: int, payload: bytes) -> pa.Table:
