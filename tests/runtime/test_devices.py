@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from isthmus.base.clock import SystemClock
-from isthmus.field.connectors.modbus import ModbusSource
+from isthmus.field.connectors.modbus import ModbusConnector, ModbusSource
 from isthmus.field.connectors.webhook import WebhookSource
 from isthmus.model.plant import Plant, Source
 from isthmus.runtime import devices as module
@@ -207,7 +208,7 @@ async def test_a_command_sees_what_a_platform_holds_and_the_other_way_round(
     async with ModbusServer({"holding": {0: 7}}) as device, TcpProxy(device.port) as cable:
         model = tmp_path / "model"
         model.mkdir()
-        (model / "acme.yaml").write_text(MODEL.format(port=cable.port))
+        (model / "acme.yaml").write_text(MODEL.format(port=cable.port, budget="connections: 1"))
         im07 = gateway("im07", cable.port, budget={"connections": 1})
         there = devices(tmp_path / "data", im07)
         line = there.intake(im07)
@@ -222,6 +223,43 @@ async def test_a_command_sees_what_a_platform_holds_and_the_other_way_round(
         allowed = await probed(model, tmp_path / "data")
         assert allowed.returncode == 0, allowed.stdout + allowed.stderr
         assert device.requests != []
+
+
+async def test_a_command_asks_no_more_beside_the_platform(tmp_path: Path) -> None:
+    """Real processes, a real device: intake that asks all it may, and `isthmus probe`."""
+    pause = 0.1
+    async with ModbusServer({"holding": {0: 7}}) as device:
+        device.requests = asked = _Noted()
+        model = tmp_path / "model"
+        model.mkdir()
+        text = MODEL.format(port=device.port, budget=f"min_interval: {pause} s")
+        (model / "acme.yaml").write_text(text)
+        im07 = gateway("im07", device.port, budget={"min_interval": pause})
+        intake = ModbusConnector("im07", im07.spec, im07.tags, SystemClock())
+        intake.allowance = devices(tmp_path / "data", im07).allowance(im07)
+        await intake.open()
+        looking = asyncio.create_task(probed(model, tmp_path / "data", seconds=3.0))
+        while not looking.done():
+            await intake.read()
+        await intake.close()
+    looked = looking.result()
+    assert looked.returncode == 0, looked.stdout + looked.stderr
+    theirs = len(asked) - intake.allowance.requests
+    assert theirs >= 5, "the command got no turn"
+    # Only the first of them may have been late on its way, and the last one early.
+    assert asked.times[-1] - asked.times[0] >= (len(asked) - 1) * pause - 0.5
+
+
+class _Noted(list[Any]):
+    """Requests of a device, and when each came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: list[float] = []
+
+    def append(self, request: Any) -> None:
+        super().append(request)
+        self.times.append(time.monotonic())
 
 
 HOLDING = """
@@ -272,12 +310,15 @@ site: hamburg
 calendar: {{shifts: {{early: "06:00-14:00"}}}}
 areas: {{moulding: {{lines: {{line-1: {{machines: {{im-07: {{type: press, source: im07}}}}}}}}}}}}
 sources:
-  im07: {{kind: modbus, host: 127.0.0.1, port: {port}, budget: {{connections: 1}}}}
+  im07: {{kind: modbus, host: 127.0.0.1, port: {port}, interval: 0.05 s, budget: {{{budget}}}}}
 """
 
 
-async def probed(model: Path, data: Path) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "isthmus", "probe", "im07", str(model), "--seconds", "0.3"]
+async def probed(
+    model: Path, data: Path, seconds: float = 0.3
+) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "isthmus", "probe", "im07", str(model)]
+    command += ["--seconds", str(seconds)]
     env: Mapping[str, str] = {**os.environ, "ISTHMUS_DATA": str(data), "COLUMNS": "200"}
     return await asyncio.to_thread(
         subprocess.run, command, env=env, capture_output=True, text=True, check=False

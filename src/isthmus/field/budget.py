@@ -4,10 +4,25 @@ import asyncio
 import math
 import threading
 import time
-from collections import deque
-from collections.abc import Collection
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager, nullcontext
+from typing import Final
 
 from isthmus.model.spec.site import Budget
+
+_AT_IT: Final = 0.001
+"""Seconds after which to ask again, while another process counts its own request."""
+
+Together = Callable[["array[float]"], AbstractContextManager[bool]]
+"""Around the counting of a request: adds to our times those of other processes, tells them ours at
+its end. False: one of them is just at it."""
+
+
+def alone(_sent: "array[float]") -> AbstractContextManager[bool]:
+    """No other process asks this device."""
+    return nullcontext(True)  # noqa: FBT003 - what a `with` is given
 
 
 def strictest(budgets: Collection[Budget]) -> Budget:
@@ -22,13 +37,18 @@ def strictest(budgets: Collection[Budget]) -> Budget:
 
 
 class Allowance:
-    """Wall time. Shared by all that ask one device, from any thread and over its sessions."""
+    """Wall time. Shared by all that ask one device, from any thread and over its sessions.
 
-    def __init__(self, budget: Budget) -> None:
+    Other processes are asked only where something is limited, and only when we may send.
+    """
+
+    def __init__(self, budget: Budget, together: Together = alone) -> None:
         self.requests = 0
-        """Sent since the start."""
+        """Sent by us since the start."""
+        self._together = together
         self._lock = threading.Lock()
-        self._sent: deque[float] = deque()
+        self._sent = array("d")
+        """When: those that still matter, oldest first."""
         self.allow(budget)
 
     def allow(self, budget: Budget) -> None:
@@ -48,32 +68,46 @@ class Allowance:
     def take(self) -> float:
         """0: a request goes out now, and is counted. Else the seconds after which to ask again."""
         with self._lock:
-            seconds = self._wait()
-            if seconds <= 0:
-                self._count_one()
+            if not self.limited:
+                self.requests += 1
+                return 0.0
+            if (seconds := self._wait()) > 0:
+                return seconds
+            with self._together(self._sent) as free:
+                self._forget()
+                seconds = self._wait() if free else _AT_IT
+                if seconds <= 0:
+                    self._count_one()
             return seconds
 
     def sent(self) -> None:
         """A request goes out now; one that could not wait makes the next one wait longer."""
-        with self._lock:
+        with self._lock, self._together(self._sent) if self.limited else alone(self._sent):
+            self._forget()
             self._count_one()
 
     def wait(self) -> float:
-        """Seconds until the next request may be sent; never more than the rate in any stretch."""
+        """Seconds until the next request may be sent, as far as this process knows."""
         with self._lock:
             return self._wait()
 
     def _wait(self) -> float:
-        if not self._sent:
+        """Never more than the rate in any stretch of time."""
+        if not self.limited or not self._sent:
             return 0.0
         at = self._sent[-1] + self._pause
         if len(self._sent) >= self._count:
             at = max(at, self._sent[-self._count] + self._span)
         return max(0.0, at - time.monotonic())
 
+    def _forget(self) -> None:
+        """What no longer matters, as it was too long ago or enough was sent since."""
+        past = bisect_right(self._sent, time.monotonic() - max(self._span, self._pause))
+        del self._sent[: max(past, len(self._sent) - self._count)]
+
     def _count_one(self) -> None:
         self.requests += 1
         if self.limited:
-            self._sent.append(time.monotonic())
-            while len(self._sent) > self._count:
-                self._sent.popleft()
+            # Never twice the same moment, so that processes see what they know already.
+            after_all = math.nextafter(self._sent[-1], math.inf) if self._sent else 0.0
+            self._sent.append(max(time.monotonic(), after_all))

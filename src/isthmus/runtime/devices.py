@@ -1,11 +1,10 @@
 """Which devices the sources of a plant reach, what each may be asked, who holds a connection.
 
-A connection is a lock on a small file in the data folder: so commands, which are processes of their
-own, and the platform count together, and whoever dies lets go.
+Connections are locks on small files in the data folder, and requests are noted beside them: so
+commands, which are processes of their own, and the platform count together.
 """
 
 import asyncio
-import fcntl
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -17,6 +16,7 @@ from urllib.parse import quote
 from isthmus.field.budget import Allowance, strictest
 from isthmus.field.connector import AnyConnector, Refused
 from isthmus.model.plant import Plant, Source
+from isthmus.runtime.together import Asked, locked
 
 LOOKS: Final = 2
 """For those who look around, where no budget says otherwise: a crawl, and live values beside it."""
@@ -74,9 +74,12 @@ class Devices:
         """Of its device, the same for all that read it; by the budgets of the plant as it is."""
         ours = [one.spec.budget for one in self._of_same_device(source)]
         budget = strictest(ours or [source.spec.budget])
-        there = self._allowances.setdefault(_key(source), Allowance(budget))
-        there.allow(budget)
-        return there
+        key = _key(source)
+        if key not in self._allowances:
+            asked = Asked([self._folder / f"{key}.asked"])
+            self._allowances[key] = Allowance(budget, asked)
+        self._allowances[key].allow(budget)
+        return self._allowances[key]
 
     def intake(self, source: Source) -> Line | None:
         """For as long as the source is read; None while somebody else holds all connections."""
@@ -128,7 +131,7 @@ class Devices:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             for number in numbers:
-                handle = _locked(self._folder / f"{reached.key}.{number}")
+                handle = locked(self._folder / f"{reached.key}.{number}")
                 if handle is not None:
                     held.append(handle)
                 if len(held) == count:
@@ -149,19 +152,6 @@ def _key(source: Source) -> str:
     """Names its files, too; what reaches nothing is itself."""
     reached = source.spec.reaches or f"source {source.name}"
     return quote(f"{source.site} {reached}", safe=" :.-_")[:200]
-
-
-def _locked(file: Path) -> int | None:
-    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    except OSError:
-        os.close(handle)
-        raise
-    return handle
 
 
 def _occupied(source: Source, reached: Reached) -> str:
