@@ -1,6 +1,7 @@
 """Adding an endpoint: a draft, its security, its test; the model hears of it with the machine."""
 
 import re
+from collections.abc import Mapping
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,40 @@ async def test_a_draft_is_browsed_mapped_and_comes_into_the_model_with_its_machi
     assert site.platform.workbench.drafts() == {}
 
 
+MAPPED = {
+    "sel": "im08", "line": "hamburg/hall/line-1", "name": "im-08", "type": "press", "p.root": "IM08",
+    "b.part_count": "1", "f.part_count.scrap": "ns=2;s=IM08.Ausschuss", "show": "1",
+}  # fmt: skip
+
+
+async def applied(http: AsyncClient, path: str, state: Mapping[str, str]) -> str:
+    """Where one is led after writing what the page shows."""
+    page = (await http.get(f"{path}?{urlencode(state)}")).text
+    answer = await http.post(path, data={**state, "do": "apply", "digest": digest(page)})
+    assert answer.status_code == 303, text_of(answer.text)
+    return str(answer.headers["location"])
+
+
+async def test_a_draft_is_there_again_as_it_was_once_its_mapping_is_undone(site: Site) -> None:
+    before = texts(site.model)
+    bench = site.platform.workbench
+    async with site.client() as http:
+        await drafted(http, site.server.port, **{"k.interval": "300 ms"})
+        draft = bench.entry("im08")
+        undo = (await applied(http, "/map/acme/hamburg", MAPPED)).rpartition("=")[2]
+        assert (dict(bench.drafts()), bench.entry("im08")) == ({}, {})
+        asked = {"sel": "im08", "show": "undo", "undo": undo}
+        where = await applied(http, PLACE, asked)
+        assert (texts(site.model), bench.entry("im08")) == (before, draft)
+        assert where.startswith(f"{PLACE}?sel=im08&applied=1&undo=")
+        assert 'value="300 ms"' in (await http.get(where)).text
+        # Undoing that takes it again, as accepting the mapping did.
+        where = await applied(http, PLACE, asked | {"undo": where.rpartition("=")[2]})
+        assert (bench.entry("im08"), "im08" in site.platform.plant.sources) == ({}, True)
+        await applied(http, PLACE, asked | {"undo": where.rpartition("=")[2]})
+        assert (texts(site.model), bench.entry("im08")) == (before, draft)
+
+
 async def test_who_only_looks_on_may_not(site: Site) -> None:
     async with site.client("viewer") as http:
         assert (await http.get(PLACE)).status_code == 403
@@ -224,6 +259,26 @@ REFUSED = [
     ("im08", {"kind": "http", "url": "http://h/", "auth": {"token": "sesame"}}, "`token` would"),
     ("im08", {"kind": "http", "url": "${NOBODY_SET_THIS}"}, "`NOBODY_SET_THIS` is not set"),
 ]
+
+
+async def test_programs_get_a_draft_back_by_undoing_its_mapping(site: Site) -> None:
+    target = {
+        "source": "im08", "line": "hamburg/hall/line-1", "name": "im-08", "type": "press",
+        "params": {"root": "IM08"},
+        "choices": [{"field": "part_count.scrap", "tag": "ns=2;s=IM08.Ausschuss"}],
+    }  # fmt: skip
+    async with site.client() as http:
+        await put(http, "im08", **opcua(site.server.port, interval="300 ms"))
+        drafts = (await http.get(f"{API}/drafts")).json()
+        seen = (await http.post(f"{API}/draft", json=target)).json()
+        done = await http.post(f"{API}/apply", json=target | {"digest": seen["digest"]})
+        assert done.status_code == 200, done.text
+        assert (await http.get(f"{API}/drafts")).json() == []
+        body = {"change": {"do": "undo", "undo": done.json()["undo"]}}
+        seen = (await http.post(f"{API}/preview", json=body)).json()
+        undone = await http.post(f"{API}/revise", json=body | {"digest": seen["digest"]})
+        assert undone.status_code == 200, undone.text
+        assert (await http.get(f"{API}/drafts")).json() == drafts
 
 
 async def test_a_draft_that_cannot_be_kept_is_refused_and_no_secret_is_repeated(

@@ -26,6 +26,8 @@ _FILE: Final = "draft.yaml"
 _KINDS: Final = Kinds(SOURCE_KINDS, {}, {})
 
 Entry = Mapping[str, Any]
+Kept = Mapping[str, Any]
+"""One draft in its file: `site` and `entry`."""
 
 
 class Drafts:
@@ -62,7 +64,16 @@ class Drafts:
         self._write(self._kept | {name: {"site": site, "entry": dict(entry)}})
 
     def discard(self, name: str) -> None:
-        self._write({key: one for key, one in self._kept.items() if key != name})
+        self.put_back({name: None})
+
+    def kept(self, name: str) -> Kept | None:
+        """As `put_back` takes it; None: there is no such draft."""
+        return self._kept.get(name)
+
+    def put_back(self, before: Mapping[str, Kept | None]) -> None:
+        """These are as they were, whether they can be read or not."""
+        others = {name: one for name, one in self._kept.items() if name not in before}
+        self._write(others | {name: dict(one) for name, one in before.items() if one is not None})
 
     def _source(self, site: str, name: str, entry: Entry) -> Source:
         secrets = self._secrets()

@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from isthmus.model.write.bulk import RowsError
 from isthmus.model.write.clone import MustDifferError
 from isthmus.model.write.edits import Edited, EditError, restored
 from isthmus.runtime.changing import put_back
+from isthmus.runtime.drafts import Kept
 from isthmus.runtime.open import kinds
 from isthmus.web.workbench import Draft, RefusedChangeError, Revised
 
@@ -22,6 +24,16 @@ _KEPT: Final = 20
 
 Make = Callable[[], Edited]
 """Makes the change anew from the files as they are; EditError, RowsError, ProblemsError."""
+
+
+DraftsBefore = Mapping[str, Kept | None]
+"""Drafts that a change took or gave, as they were before it."""
+
+
+@dataclass(frozen=True)
+class _Done:
+    change: Edited
+    drafts: DraftsBefore
 
 
 class ModelWriter:
@@ -35,7 +47,7 @@ class ModelWriter:
     ) -> None:
         self._plant, self._folder, self._apply = plant, folder, apply
         self._writing = asyncio.Lock()
-        self._done: dict[str, Edited] = {}
+        self._done: dict[str, _Done] = {}
 
     def draft(self, make: Make, need_codes: Sequence[str] = ()) -> Draft:
         """What would be written, checked and planned; touches no file."""
@@ -61,7 +73,7 @@ class ModelWriter:
             need_codes=tuple(need_codes),
         )
 
-    async def write(self, make: Make, digest: str) -> Revised:
+    async def write(self, make: Make, digest: str, drafts: DraftsBefore) -> Revised:
         """RefusedChangeError: it would be another change by now, or it cannot be done."""
         async with self._writing:
             change = await asyncio.to_thread(_seen, make, digest)
@@ -75,21 +87,25 @@ class ModelWriter:
             except BaseException:
                 await asyncio.to_thread(put_back, change)
                 raise
-            return Revised(changes(before, self._plant()), self._remembered(change))
+            return Revised(changes(before, self._plant()), self._remembered(change, drafts))
 
     def undone(self, undo: str) -> Edited:
         """The inverse of what was written; EditError where that is possible no more."""
-        change = self._done.get(undo)
-        if change is None:
+        done = self._done.get(undo)
+        if done is None:
             raise EditError("this change can be undone no more: others came after it")
-        return restored(change, kinds())
+        return restored(done.change, kinds())
 
-    def _remembered(self, change: Edited) -> str:
+    def drafts_before(self, undo: str) -> DraftsBefore:
+        """Drafts as they are to be once it is undone."""
+        return self._done[undo].drafts if undo in self._done else {}
+
+    def _remembered(self, change: Edited, drafts: DraftsBefore) -> str:
         """Empty where files were made: those a person removes by hand."""
         if not all(change.before.values()):
             return ""
         undo = secrets.token_hex(4)
-        self._done[undo] = change
+        self._done[undo] = _Done(change, drafts)
         for old in list(self._done)[:-_KEPT]:
             del self._done[old]
         return undo

@@ -280,7 +280,8 @@ class Workbench:
             asked = self._asked(target)
             return change_of(self._folder(), asked, self._chosen(asked, target, choices))
 
-        done = await self._writer.write(make, digest)
+        before = {target.source: self._drafts.kept(target.source)}
+        done = await self._writer.write(make, digest, before)
         self._drafts.discard(target.source)
         return done
 
@@ -307,7 +308,10 @@ class Workbench:
         return self._writer.draft(lambda: self._made(revision))
 
     async def revise(self, revision: Revision, digest: str) -> Revised:
-        done = await self._writer.write(lambda: self._made(revision), digest)
+        undone = self._writer.drafts_before(revision.undo) if isinstance(revision, Undone) else {}
+        before = {name: self._drafts.kept(name) for name in undone}
+        done = await self._writer.write(lambda: self._made(revision), digest, before)
+        self._drafts.put_back(undone)
         if isinstance(revision, RevisedSource | RemovedSource):
             self.forget(revision.name)
         return done

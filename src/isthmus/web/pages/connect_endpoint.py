@@ -163,14 +163,14 @@ async def _looked(bench: Workbench, name: str, form: Form) -> None:
 
 
 async def _applied(web: Web, path: str, form: Form) -> str:
-    """Written; back to the source, or to the list if it is gone."""
+    """Written; back to the source or its draft, or to the list if both are gone."""
     bench, name = web.platform.workbench, form.get("sel", "")
     revision = revision_of(bench, name, form)
     if revision is None:
         raise HTTPException(400)
     done = await bench.revise(revision, form.get("digest", ""))
     said = {"applied": "1"} | ({"undo": done.undo} if done.undo else {})
-    if name not in web.platform.plant.sources:
+    if bench.source(name) is None:
         return f"/connect/{path}?{urlencode(said)}"
     return _url(path, sel=name, **said)
 
