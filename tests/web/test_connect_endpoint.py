@@ -178,8 +178,9 @@ async def test_a_draft_is_browsed_mapped_and_comes_into_the_model_with_its_machi
 
 
 MAPPED = {
-    "sel": "im08", "line": "hamburg/hall/line-1", "name": "im-08", "type": "press", "p.root": "IM08",
-    "b.part_count": "1", "f.part_count.scrap": "ns=2;s=IM08.Ausschuss", "show": "1",
+    "sel": "im08", "line": "hamburg/hall/line-1", "name": "im-08", "type": "press",
+    "p.root": "IM08", "b.part_count": "1", "show": "1",
+    "f.part_count.scrap": "ns=2;s=IM08.Ausschuss",
 }  # fmt: skip
 
 
