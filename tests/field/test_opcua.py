@@ -571,6 +571,7 @@ async def test_history_gives_what_the_server_stored(many: OpcuaServer) -> None:
         await node.set_attr_bit(ua.AttributeIds.AccessLevel, ua.AccessLevel.HistoryRead)
         await server.historize_node_data_change(node, period=None, count=100)
 
+    await many.set(tag, 29)
     start = SystemClock().now()
     await many.run(keep)
     for value in range(5):
@@ -578,7 +579,7 @@ async def test_history_gives_what_the_server_stored(many: OpcuaServer) -> None:
     reading = connector(many.port, tag, "ns=2;s=T4")
     rows: list[tuple[str, float]] = []
     async with opened(reading), asyncio.timeout(5):
-        while len(rows) < 5:  # the server itself stores with some delay
+        while len(rows) < 6:  # the server itself stores with some delay
             table = await reading.history(start, SystemClock().now())
             rows = [(row["tag"], row["number"]) for row in table.to_pylist()]
-    assert rows == [(tag, 30.0 + value) for value in range(5)]
+    assert rows == [(tag, 29.0 + value) for value in range(6)]

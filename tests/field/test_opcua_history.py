@@ -6,16 +6,24 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from asyncua import ua
+from asyncua.client.client import Client
 from asyncua.server.history import HistoryDict
+from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.status_codes import StatusCodes
 
 from isthmus.base.clock import DAY, SECOND, Micros, SystemClock, to_datetime, to_micros
 from isthmus.field.connectors.opcua import OpcuaConnector, OpcuaSource, history
+from isthmus.field.connectors.opcua.address import NodeAddress, Reading
+from isthmus.field.connectors.opcua.arrivals import Arrivals, NodeItem, Reader
+from isthmus.field.connectors.opcua.asking import Asking
+from isthmus.field.connectors.opcua.structures import Structures
+from isthmus.field.samples import Samples
 from isthmus.flow.log import SqliteLog
 from isthmus.flow.parcel import Rows
 from isthmus.model.spec.machine_type import Counter
@@ -35,6 +43,9 @@ SHOTS = "ns=2;s=IM07.Shots"
 MELT = "ns=2;s=IM07.Melt"
 KEPT = "nsu=urn:peer:machine;s=Kept"
 """At node-opcua."""
+BRIEF = "nsu=urn:peer:machine;s=Brief"
+"""There, too: of this it stores the last three values alone."""
+MOMENT = timedelta(milliseconds=1)
 PEERS = Path(__file__).parent / "peers"
 PATIENCE = 20.0
 
@@ -79,17 +90,20 @@ async def server(running_server: OpcuaServer) -> AsyncIterator[OpcuaServer]:
         for node in list(manager._handlers):
             await manager.dehistorize(node)
         manager.storage._datachanges.clear()
+        if manager._sub is not None:  # it fills the storage there was when it began
+            await manager._sub.delete()
+            manager._sub = None
 
     await running_server.run(forget)
 
 
-async def keep(device: OpcuaServer, *tags: str) -> None:
+async def keep(device: OpcuaServer, *tags: str, storage: type[HistoryDict] = Remembering) -> None:
     """The server stores the history of these from now on."""
 
     async def there(server: Any) -> None:
         manager = server.iserver.history_manager
-        if not isinstance(manager.storage, Remembering):
-            manager.set_storage(Remembering())
+        if type(manager.storage) is not storage:
+            manager.set_storage(storage())
         for tag in tags:
             node = server.get_node(tag)
             await node.set_attr_bit(ua.AttributeIds.AccessLevel, ua.AccessLevel.HistoryRead)
@@ -111,6 +125,30 @@ async def stored(device: OpcuaServer, tag: str, value: float) -> None:
             await asyncio.sleep(0.01)
 
 
+class FromTheFirst(HistoryDict):
+    """Takes the two times of a question in their order, so what comes first is the oldest."""
+
+    async def read_node_history(
+        self, node_id: ua.NodeId, start: Any, end: Any, nb_values: int
+    ) -> tuple[list[ua.DataValue], Any]:
+        first, last = sorted((start, end))
+        return await super().read_node_history(node_id, first, last, nb_values)
+
+
+class ForwardsAlone(HistoryDict):
+    """Says no to a question that goes back, and counts those."""
+
+    refused = 0
+
+    async def read_node_history(
+        self, node_id: ua.NodeId, start: Any, end: Any, nb_values: int
+    ) -> tuple[list[ua.DataValue], Any]:
+        if start > end:
+            self.refused += 1
+            raise ua.UaStatusCodeError(StatusCodes.BadInvalidArgument)
+        return await super().read_node_history(node_id, start, end, nb_values)
+
+
 class Plant:
     """A source runner over a cable, and what became of its samples."""
 
@@ -124,6 +162,7 @@ class Plant:
             SHOTS: mapped("a", "part_count.good", SHOTS, counter=Counter(bits=16)),
             MELT: mapped("a", "cycle.melt_temp", MELT),
             KEPT: mapped("a", "part_count.good", KEPT, counter=Counter(bits=16)),
+            BRIEF: mapped("a", "part_count.good", BRIEF, counter=Counter(bits=16)),
         }
         source, whole = plant(*(every[tag] for tag in tags), spec=spec)
         self.log = SqliteLog(folder / "hamburg.sqlite", "hamburg", Keep())
@@ -199,10 +238,14 @@ class Outcome:
 
 
 async def outage(
-    device: OpcuaServer, folder: Path, tags: Sequence[str], kept: Sequence[str]
+    device: OpcuaServer,
+    folder: Path,
+    tags: Sequence[str],
+    kept: Sequence[str],
+    storage: type[HistoryDict] = Remembering,
 ) -> Outcome:
     """Cut the cable, let the machine work, heal it."""
-    await keep(device, *kept)
+    await keep(device, *kept, storage=storage)
     async with TcpProxy(device.port) as cable, running(folder, cable.port, *tags) as made:
         await made.until(lambda: made.said("connected"))
         await device.set(SHOTS, 65_535)
@@ -224,10 +267,12 @@ async def outage(
         return Outcome(made.parts(), during, made.rows("machine_state"), made.gap(), said[-1])
 
 
+@pytest.mark.parametrize("storage", [Remembering, HistoryDict])
 async def test_a_gap_that_history_covers_is_filled_and_no_part_counts_twice(
-    server: OpcuaServer, tmp_path: Path
+    server: OpcuaServer, tmp_path: Path, storage: type[HistoryDict]
 ) -> None:
-    after = await outage(server, tmp_path, [STATE, SHOTS], [STATE, SHOTS])
+    """The second one gives no bounds, so it is asked once more, backwards."""
+    after = await outage(server, tmp_path, [STATE, SHOTS], [STATE, SHOTS], storage)
     assert after.parts == 15
     assert after.meanwhile == [3, 2, 3]
     assert after.gap == 0.0
@@ -237,32 +282,94 @@ async def test_a_gap_that_history_covers_is_filled_and_no_part_counts_twice(
     assert min(known) - unknown[0] < 0.001
 
 
-@pytest.mark.peer
-async def test_parts_of_an_outage_come_from_node_opcua_but_the_gap_stays(tmp_path: Path) -> None:
-    """It gives no bounds, whatever is asked: what held when the gap began, nobody knows."""
-    papers = tmp_path / "node-opcua"
+@pytest.mark.parametrize(("storage", "known"), [(FromTheFirst, 1), (ForwardsAlone, 0)])
+async def test_a_gap_stays_where_no_question_goes_back(
+    server: OpcuaServer, tmp_path: Path, storage: type[HistoryDict], known: int
+) -> None:
+    """Of the state the server holds one value alone: the first it tells is the last as well."""
+    after = await outage(server, tmp_path, [STATE, SHOTS], [STATE, SHOTS], storage)
+    assert (after.parts, after.meanwhile) == (15, [3, 2, 3])
+    assert after.gap > 0.0
+    assert f"stays: only {known} of 2 tags are known" in after.said
+
+
+async def held_by(port: int, name: str) -> list[tuple[Micros, float]]:
+    """What node-opcua itself stores of a number, with its times."""
+    async with Client(f"opc.tcp://{LOOPBACK}:{port}") as client:
+        index = await client.get_namespace_index("urn:peer:machine")
+        stored = await client.get_node(f"ns={index};s={name}").read_raw_history(
+            datetime(2020, 1, 1, tzinfo=UTC), datetime.now(UTC) + timedelta(minutes=1)
+        )
+    return [(to_micros(one.SourceTimestamp), one.Value.Value) for one in stored]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What an outage of node-opcua became."""
+
+    rows: list[tuple[Micros, int]]
+    """Parts, with their times; the last four are those of the outage, and after it."""
+    stored: list[tuple[Micros, float]]
+    """By the server itself, of its counter, before it was back."""
+    gap: float
+    said: str
+    rests: int
+    """Continuation points that the server still keeps for us."""
+
+
+async def outage_of_node_opcua(folder: Path, tag: str) -> Shown:
+    name = tag.rpartition("=")[2]
+    papers = folder / "node-opcua"
     papers.mkdir()
     with node_peer(PEERS, "opcua_machine.mjs", "node-opcua", str(papers)) as machine:
-        async with TcpProxy(machine.port) as cable, running(tmp_path, cable.port, KEPT) as made:
+        async with TcpProxy(machine.port) as cable, running(folder, cable.port, tag) as made:
             await made.until(lambda: made.said("connected"))
-            machine.tell(set="Kept", value=5)
+            for shots in (1, 3, 5):
+                await asyncio.sleep(0.02)  # its clock counts in milliseconds
+                machine.tell(set=name, value=shots)
             await made.until(lambda: made.parts() == 5)
             await cable.refuse()
             await made.until(lambda: made.said("lost"))
-            began = SystemClock().now()
             for shots in (7, 10, 11):
-                await asyncio.sleep(0.02)  # its clock counts in milliseconds
-                machine.tell(set="Kept", value=shots)
-            ended = SystemClock().now()
+                await asyncio.sleep(0.02)
+                machine.tell(set=name, value=shots)
+            stored = await held_by(machine.port, name)
             await cable.heal()
             await made.until(lambda: made.said("back"))
-            machine.tell(set="Kept", value=13)
+            machine.tell(set=name, value=13)
             await made.until(lambda: made.parts() >= 13)
-            assert made.increments(began, ended) == [2, 3, 1]
             (said,) = (event.detail for event in made.events if event.what == "back")
-            assert made.parts() == 13
-            assert made.gap() > 0.0
-            assert "stays: only 0 of 1 tags are known from its beginning on (3 values" in said
+            rows = [
+                (T0 + round(row["time"] * SECOND), row["good"])
+                for row in made.rows("part_count")
+                if row.get("good")
+            ]
+            rests = int(machine.tell(rests=True))
+            return Shown(rows, stored, made.gap(), said, rests)
+
+
+@pytest.mark.peer
+async def test_an_outage_of_node_opcua_is_filled_with_what_it_holds_though_it_gives_no_bounds(
+    tmp_path: Path,
+) -> None:
+    after = await outage_of_node_opcua(tmp_path, KEPT)
+    counted = [(at, round(now - before)) for (_, before), (at, now) in pairwise(after.stored)]
+    assert [parts for _, parts in counted] == [1, 2, 2, 2, 3, 1]
+    assert after.rows[-4:-1] == counted[-3:]
+    assert after.gap == 0.0
+    assert "is filled: 4 values" in after.said
+    assert after.rests == 0
+
+
+@pytest.mark.peer
+async def test_a_gap_stays_when_node_opcua_no_longer_holds_what_was_there_at_its_beginning(
+    tmp_path: Path,
+) -> None:
+    after = await outage_of_node_opcua(tmp_path, BRIEF)
+    assert [value for _, value in after.stored] == [7, 10, 11]
+    assert [parts for _, parts in after.rows[-4:]] == [2, 3, 1, 2]
+    assert after.gap > 0.0
+    assert "stays: only 0 of 1 tags are known from its beginning on (3 values" in after.said
 
 
 async def test_a_gap_stays_when_one_tag_has_no_history(server: OpcuaServer, tmp_path: Path) -> None:
@@ -310,6 +417,43 @@ async def test_history_comes_in_order_of_time_led_by_what_held_at_the_start(
         (MELT, 2.5),
     ]
     assert to_datetime(start) > table["device_time"][1].as_py()
+
+
+class Hesitant(Asking):
+    """A server that needs too long to look back."""
+
+    def __init__(self) -> None:
+        self.backwards = 0
+
+    async def read_attributes(
+        self, nodes: Sequence[ua.NodeId], attribute: AttributeIds
+    ) -> list[ua.DataValue]:
+        now, levels = datetime.now(UTC), ua.Variant(0xFF, Kind.Byte)
+        value = ua.Variant(now, Kind.DateTime) if attribute is AttributeIds.Value else levels
+        return [ua.DataValue(value) for _ in nodes]
+
+    async def history_read(self, parameters: ua.HistoryReadParameters) -> list[Any]:
+        details = parameters.HistoryReadDetails
+        assert isinstance(details, ua.ReadRawModifiedDetails)
+        if details.EndTime < details.StartTime:
+            self.backwards += 1
+            raise TimeoutError
+        value = ua.DataValue(ua.Variant(7, Kind.Int32), SourceTimestamp=details.EndTime - MOMENT)
+        return [
+            ua.HistoryReadResult(HistoryData=ua.HistoryData(DataValues=[value]))
+            for _ in parameters.NodesToRead
+        ]
+
+
+async def test_a_look_back_that_takes_too_long_costs_nothing_else_and_is_not_tried_again() -> None:
+    session, reader = Hesitant(), Reader("t", Reading(NodeAddress("IM07.Shots", 2)))
+    arrivals = Arrivals(Samples(), Structures(session))
+    arrivals.add(NodeItem(reader.reading.node, ua.NodeId("IM07.Shots", 2), [reader], 0))
+    asked = history.History(session, arrivals, SystemClock())
+    for hour in (1, 2):
+        table = await asked.read(hour * 3_600 * SECOND, (hour + 1) * 3_600 * SECOND)
+        assert [row["number"] for row in table.to_pylist()] == [7.0]
+    assert session.backwards == 1
 
 
 # What is known of a gap --------------------------------------------------------------------------

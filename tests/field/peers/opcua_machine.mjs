@@ -1,5 +1,6 @@
 // An OPC UA server that knows nothing of Isthmus: a machine after PackML and Machinery (their own
-// NodeSets), with structures, enumerations, an alarm and a history; told what to do on stdin.
+// NodeSets), with structures, enumerations, an alarm and a history (of `Kept`, and of the last three
+// values of `Brief`); told what to do on stdin.
 //
 //   node opcua_machine.mjs FOLDER
 //
@@ -8,7 +9,8 @@
 //   {"job": {"Quantity": 500, …}}           the machine begins another job
 //   {"event": "Tool changed", "severity": 200}
 //   {"remove": "Temperature"} / {"add": "Temperature", "value": 20}   a download to the controller
-// and answers `done` to each. It ends when stdin does.
+//   {"rests": true}                         how many continuation points it keeps
+// and answers `done` to each, with what was asked for behind it. It ends when stdin does.
 
 import { createInterface } from "node:readline";
 import { join } from "node:path";
@@ -143,8 +145,9 @@ class Machine {
   }
 
   keepHistory() {
-    const node = this.addNumber("Kept", 0);
-    this.space.installHistoricalDataNode(node, { maxOnlineValues: 1000 });
+    for (const [name, maxOnlineValues] of [["Kept", 1000], ["Brief", 3]]) {
+      this.space.installHistoricalDataNode(this.addNumber(name, 0), { maxOnlineValues });
+    }
   }
 
   obey(command) {
@@ -164,6 +167,11 @@ class Machine {
       this.addNumber(command.add, command.value);
     }
   }
+}
+
+function rests(server) {
+  const sessions = Object.values(server.engine._sessions);
+  return sessions.reduce((sum, one) => sum + one.continuationPointManager._map.size, 0);
 }
 
 async function main(folder) {
@@ -201,8 +209,9 @@ async function main(folder) {
   await server.start();
   console.log(`ready ${server.endpoints[0].port}`);
   for await (const line of createInterface({ input: process.stdin })) {
-    machine.obey(JSON.parse(line));
-    console.log("done");
+    const command = JSON.parse(line);
+    machine.obey(command);
+    console.log(command.rests ? `done ${rests(server)}` : "done");
   }
   await server.shutdown(0);
 }

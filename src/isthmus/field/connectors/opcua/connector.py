@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from asyncua.client.client import Client
 
     from isthmus.field.connectors.opcua.asking import Asking
+    from isthmus.field.connectors.opcua.history import History
     from isthmus.field.connectors.opcua.subscription import Subscription
 
 WAIT = 1.0
@@ -42,6 +43,7 @@ class OpcuaConnector(Connector[OpcuaSource]):
         self._client: Client | None = None
         self._session: Asking | None = None
         self._subscription: Subscription | None = None
+        self._history: History | None = None
 
     async def open(self) -> None:
         from isthmus.field.connectors.opcua.asking import Asking
@@ -145,9 +147,10 @@ class OpcuaConnector(Connector[OpcuaSource]):
         from isthmus.field.connectors.opcua.history import History
         from isthmus.field.connectors.opcua.session import named_errors
 
-        session, arrivals = self._asking(), self._opened().arrivals
+        if self._history is None:
+            self._history = History(self._asking(), self._opened().arrivals, self.clock)
         with named_errors(self.name, self._endpoint):
-            return await History(session, arrivals, self.clock).read(start, end)
+            return await self._history.read(start, end)
 
     def _opened(self) -> "Subscription":
         if self._subscription is None:

@@ -1,6 +1,7 @@
 """What an OPC UA server has stored of its nodes' values (HistoryRead, raw)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,6 +10,7 @@ from asyncua import ua
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
+from asyncua.ua.uaerrors import UaStatusCodeError
 
 from isthmus.base.clock import SECOND, Clock, Micros, to_datetime, to_micros
 from isthmus.field.connector import Unsupported
@@ -22,6 +24,10 @@ NODES_PER_CALL: Final = 50
 CLOCKS_AGREE: Final = 2 * SECOND
 """History is placed by the server's clock: if it differs more from ours, it cannot be."""
 
+_EARLIEST: Final[Micros] = 0
+"""Where a look back ends: 1970; every server takes that for a time, not for none."""
+_TWO: Final = 2
+"""Values asked for in a look back: the earlier one shows that the server did read backwards."""
 _NO_BOUND: Final = frozenset({StatusCodes.BadBoundNotFound, StatusCodes.BadBoundNotSupported})
 _NOTHING: Final = frozenset({
     StatusCodes.BadNoData, StatusCodes.BadHistoryOperationUnsupported,
@@ -29,14 +35,18 @@ _NOTHING: Final = frozenset({
     StatusCodes.BadUserAccessDenied, StatusCodes.BadNotReadable,
 })  # fmt: skip
 
+Asked = tuple[ua.NodeId, NodeItem]
 
-@dataclass(frozen=True)
+
+@dataclass
 class History:
     """Asks for the history of all nodes that are monitored."""
 
     session: Asking
     arrivals: Arrivals
     clock: Clock
+    _looks_back: bool = True
+    """Until the server shows that it cannot be asked backwards at all."""
 
     async def read(self, start: Micros, end: Micros) -> pa.Table:
         """In the order of device time; nodes of which the server stores nothing give none."""
@@ -60,7 +70,7 @@ class History:
                 f"the server's clock is {abs(ahead) / SECOND:.0f} s {way} ours: set it right"
             )
 
-    async def _stored(self) -> list[tuple[ua.NodeId, NodeItem]]:
+    async def _stored(self) -> list[Asked]:
         """Items whose node lets its history be read."""
         items = [
             (item.asked, item)
@@ -75,17 +85,15 @@ class History:
         return [one for one, level in zip(items, levels, strict=True) if _may_be_read(level)]
 
     async def _gather(
-        self,
-        stored: Sequence[tuple[ua.NodeId, NodeItem]],
-        start: Micros,
-        end: Micros,
-        samples: Samples,
+        self, stored: Sequence[Asked], start: Micros, end: Micros, samples: Samples
     ) -> None:
         """Of some nodes, answer by answer until no server keeps a rest."""
         pending = [(node, item, b"") for node, item in stored]
+        bounded: set[int] = set()
         bounds = True
         while pending:
-            results = await self.session.history_read(_request(pending, start, end, bounds=bounds))
+            request = _request(pending, start, end, bounds=bounds)
+            results = await self.session.history_read(request)
             if bounds and any(r.StatusCode.value in _NO_BOUND for r in results):
                 bounds = False
                 continue
@@ -93,17 +101,50 @@ class History:
             for (node, item, _), result in zip(pending, results, strict=True):
                 if result.StatusCode.value not in _NOTHING:
                     result.StatusCode.check()
-                    await self._take(item, result.HistoryData, end, samples)
+                    data = _values(result)
+                    if any(device_time(one, end) <= start for one in data):
+                        bounded.add(id(item))
+                    await self._take(item, data, end, samples)
                 if result.ContinuationPoint:
                     again.append((node, item, result.ContinuationPoint))
             pending = again
+        unbounded = [(node, item) for node, item in stored if id(item) not in bounded]
+        await self._look_back(unbounded, start, samples)
 
-    async def _take(self, item: NodeItem, history: object, end: Micros, samples: Samples) -> None:
+    async def _look_back(self, nodes: Sequence[Asked], start: Micros, samples: Samples) -> None:
+        """What held at the start, of nodes of which the server left it out: not all give bounds."""
+        if not nodes or not self._looks_back:
+            return
+        request = _request([(*one, b"") for one in nodes], start, _EARLIEST, most=_TWO)
+        try:
+            results = await self.session.history_read(request)
+        except (UaStatusCodeError, TimeoutError):
+            self._looks_back = False  # it is read forwards as before
+            return
+        for (_, item), result in zip(nodes, results, strict=True):
+            held = _held(_values(result), start) if result.StatusCode.is_good() else []
+            await self._take(item, held, start + 1, samples)
+        await self._release([
+            (node, item, result.ContinuationPoint)
+            for (node, item), result in zip(nodes, results, strict=True)
+            if result.ContinuationPoint
+        ])  # fmt: skip
+
+    async def _release(self, rest: Sequence[tuple[ua.NodeId, NodeItem, bytes]]) -> None:
+        """Of what the server keeps for us we want nothing more."""
+        if not rest:
+            return
+        request = _request(rest, 0, 0)
+        request.ReleaseContinuationPoints = True
+        with suppress(UaStatusCodeError):
+            await self.session.history_read(request)
+
+    async def _take(
+        self, item: NodeItem, history: Iterable[ua.DataValue], end: Micros, samples: Samples
+    ) -> None:
         received = self.clock.now()
         last: dict[str, Converted] = {}
-        for data in getattr(history, "DataValues", None) or ():
-            if data.StatusCode is not None and data.StatusCode.value in _NO_BOUND:
-                continue
+        for data in history:
             at = device_time(data, received)
             if at >= end:
                 continue
@@ -115,19 +156,36 @@ class History:
                 samples.add(reader.tag, at, received, *converted)
 
 
+def _values(result: ua.HistoryReadResult) -> list[ua.DataValue]:
+    """Without those that only say that there is no bound."""
+    return [
+        data
+        for data in getattr(result.HistoryData, "DataValues", None) or ()
+        if data.StatusCode is None or data.StatusCode.value not in _NO_BOUND
+    ]
+
+
+def _held(backwards: Sequence[ua.DataValue], start: Micros) -> Sequence[ua.DataValue]:
+    """The last value not after `start`; none of a server that read forwards all the same."""
+    times = [device_time(data, start + 1) for data in backwards]
+    return backwards[:1] if times and start >= times[0] >= times[-1] else []
+
+
 def _request(
     pending: Sequence[tuple[ua.NodeId, NodeItem, bytes]],
     start: Micros,
     end: Micros,
     *,
-    bounds: bool,
+    bounds: bool = False,
+    most: int = 0,
 ) -> ua.HistoryReadParameters:
+    """An `end` before the `start` is read backwards. `most`: 0 is as many as the server likes."""
     return ua.HistoryReadParameters(
         HistoryReadDetails=ua.ReadRawModifiedDetails(
             IsReadModified=False,
             StartTime=to_datetime(start),
             EndTime=to_datetime(end),
-            NumValuesPerNode=0,  # as many as the server likes; it keeps the rest for the next call
+            NumValuesPerNode=most,
             ReturnBounds=bounds,
         ),
         TimestampsToReturn=ua.TimestampsToReturn.Both,
