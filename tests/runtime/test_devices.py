@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from isthmus.base.clock import SystemClock
 from isthmus.field.connectors.modbus import ModbusConnector, ModbusSource
+from isthmus.field.connectors.sql import SqlSource
 from isthmus.field.connectors.webhook import WebhookSource
 from isthmus.model.plant import Plant, Source
 from isthmus.runtime import devices as module
@@ -35,6 +37,15 @@ _, EMPTY = plant(STATE)
 @pytest.fixture(autouse=True)
 def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PATIENCE", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def _computer_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here and in the processes that a test starts."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setenv("TMPDIR", str(temporary))
 
 
 def gateway(name: str, port: int = 502, **keys: Any) -> Source:
@@ -140,6 +151,46 @@ async def test_intake_waits_for_a_command_and_says_why(running: Running, tmp_pat
     await running.stop()
 
 
+@pytest.mark.parametrize(
+    ("budget", "beside_both", "beside_one"), [({"connections": 2}, 0, 1), ({}, 2, 3)]
+)
+async def test_other_data_folders_count_where_the_device_has_no_more(
+    tmp_path: Path, budget: dict[str, Any], beside_both: int, beside_one: int
+) -> None:
+    """What nobody declared is only how polite each platform is."""
+    im07 = gateway("im07", budget=budget)
+    first, second, third = (
+        devices(tmp_path / name, im07, serves=name != "third")
+        for name in ("first", "second", "third")
+    )
+    lines = [first.intake(im07), second.intake(im07)]
+    assert None not in lines
+    async with AsyncExitStack() as stack:
+        assert await looks_at(second, im07, stack) == beside_both
+    for line in lines[1:]:
+        assert line is not None
+        line.close()
+    async with AsyncExitStack() as stack:
+        assert await looks_at(third, im07, stack) == beside_one
+    assert lines[0] is not None
+    lines[0].close()
+
+
+def test_other_data_folders_share_requests_of_a_device(tmp_path: Path) -> None:
+    im07 = gateway("im07", budget={"min_interval": 60.0})
+    assert devices(tmp_path / "data", im07).allowance(im07).take() == 0.0
+    assert devices(tmp_path / "other", im07).allowance(im07).take() > 50.0
+
+
+def test_a_name_alone_is_no_device_to_other_data_folders(tmp_path: Path) -> None:
+    keys = {"url": "sqlite:///cell.db", "table": "cycles", "time": "at", "timezone": "UTC",
+            "order": "nr", "budget": {"min_interval": 60.0}}  # fmt: skip
+    cell = Source("cell", "hamburg", SqlSource.model_validate(keys), (), ())
+    for folder in ("data", "other"):
+        assert devices(tmp_path / folder, cell).allowance(cell).take() == 0.0
+    assert devices(tmp_path / "data", cell).allowance(cell).take() > 50.0
+
+
 def test_sources_of_one_device_are_asked_by_the_stricter_budget(tmp_path: Path) -> None:
     first = gateway("a", budget={"requests_per_second": 10})
     second = gateway("b", budget={"requests_per_second": 5, "min_interval": 0.05})
@@ -201,8 +252,9 @@ async def test_never_more_than_allowed_whoever_comes_and_goes(
         await stack.aclose()
 
 
+@pytest.mark.parametrize("folder", ["data", "other"])
 async def test_a_command_sees_what_a_platform_holds_and_the_other_way_round(
-    tmp_path: Path,
+    tmp_path: Path, folder: str
 ) -> None:
     """Real processes, a real device: `isthmus probe` beside intake, with one connection allowed."""
     async with ModbusServer({"holding": {0: 7}}) as device, TcpProxy(device.port) as cable:
@@ -213,14 +265,14 @@ async def test_a_command_sees_what_a_platform_holds_and_the_other_way_round(
         there = devices(tmp_path / "data", im07)
         line = there.intake(im07)
         assert line is not None
-        refused = await probed(model, tmp_path / "data")
+        refused = await probed(model, tmp_path / folder)
         assert refused.returncode == 1
         assert "in use by intake" in " ".join(refused.stderr.split() + refused.stdout.split())
         assert device.requests == []
         line.close()
-        async with devices(tmp_path / "data", im07, serves=False).look(im07, None):
+        async with devices(tmp_path / folder, im07, serves=False).look(im07, None):
             assert there.intake(im07) is None
-        allowed = await probed(model, tmp_path / "data")
+        allowed = await probed(model, tmp_path / folder)
         assert allowed.returncode == 0, allowed.stdout + allowed.stderr
         assert device.requests != []
 

@@ -22,12 +22,12 @@ from isthmus.field import budget
 from isthmus.field.budget import Allowance
 from isthmus.model.spec.site import Budget
 from isthmus.runtime import together
-from isthmus.runtime.together import Asked
+from isthmus.runtime.together import Asked, Place, locked, places
 
 
 def allowance(file: Path, **keys: Any) -> Allowance:
     """As every process has its own."""
-    return Allowance(Budget(**keys), Asked([file]))
+    return Allowance(Budget(**keys), Asked([Place(file.parent)], file.name))
 
 
 def test_what_one_process_asks_another_waits_for(tmp_path: Path) -> None:
@@ -135,6 +135,54 @@ def test_without_a_place_every_process_counts_for_itself(tmp_path: Path) -> None
     assert ours.take() > 50.0
 
 
+@pytest.mark.parametrize("trap", ["link", "writable by others", "of somebody else", "file"])
+def test_a_folder_that_others_may_have_laid_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trap: str
+) -> None:
+    """The temporary folder is everybody's; what lies there may be a link to what is dear to us."""
+    place, dear = Place(tmp_path / "isthmus-1000", private=True), tmp_path / "dear"
+    match trap:
+        case "link":
+            dear.mkdir(mode=0o700)
+            place.folder.symlink_to(dear)
+        case "writable by others":
+            place.folder.mkdir()
+            place.folder.chmod(0o770)
+        case "of somebody else":
+            place.folder.mkdir(mode=0o700)
+            monkeypatch.setattr(os, "getuid", lambda: os.geteuid() + 1)
+        case "file":
+            place.folder.mkdir(mode=0o700)
+            dear.write_text("dear")
+            (place.folder / "asked").symlink_to(dear)
+    with pytest.raises(OSError, match=r"isthmus-1000|asked"):
+        locked(place, "asked")
+    assert [one.name for one in place.folder.iterdir()] == (["asked"] if trap == "file" else [])
+    assert not dear.is_file() or dear.read_text() == "dear"
+    budget = Allowance(Budget(min_interval=60.0), Asked([place], "asked"))
+    assert budget.take() == 0.0  # it counts for itself
+    assert budget.take() > 50.0
+
+
+def test_the_folder_of_a_user_is_his_alone(tmp_path: Path) -> None:
+    place = Place(tmp_path / "isthmus-1000", private=True)
+    handle = locked(place, "asked")
+    assert handle is not None
+    os.close(handle)
+    assert place.folder.stat().st_mode & 0o777 == 0o700
+    assert (place.folder / "asked").stat().st_mode & 0o777 == 0o600
+
+
+def test_where_there_are_no_locks_every_process_counts_for_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together, "fcntl", None)
+    known = places(tmp_path)
+    assert known == (Place(tmp_path / "connections"),)
+    asking = [Allowance(Budget(min_interval=60.0), Asked(known, "asked")) for _ in range(2)]
+    assert [one.take() for one in asking] == [0.0, 0.0]
+
+
 def test_who_was_stopped_amid_counting_stops_others_only_for_a_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,8 +205,9 @@ import sys
 from pathlib import Path
 from isthmus.field.budget import Allowance
 from isthmus.model.spec.site import Budget
-from isthmus.runtime.together import Asked
-busy = Allowance(Budget(requests_per_second=1e6), Asked([Path(sys.argv[1])]))
+from isthmus.runtime.together import Asked, Place, locked, places
+file = Path(sys.argv[1])
+busy = Allowance(Budget(requests_per_second=1e6), Asked([Place(file.parent)], file.name))
 print("asks", flush=True)
 while True:
     busy.take()

@@ -1,7 +1,7 @@
 """Which devices the sources of a plant reach, what each may be asked, who holds a connection.
 
-Connections are locks on small files in the data folder, and requests are noted beside them: so
-commands, which are processes of their own, and the platform count together.
+Connections are locks on small files, and requests are noted beside them: so commands, which are
+processes of their own, and the platform count together.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from urllib.parse import quote
 from isthmus.field.budget import Allowance, strictest
 from isthmus.field.connector import AnyConnector, Refused
 from isthmus.model.plant import Plant, Source
-from isthmus.runtime.together import Asked, locked
+from isthmus.runtime.together import Asked, Place, locked, places
 
 LOOKS: Final = 2
 """For those who look around, where no budget says otherwise: a crawl, and live values beside it."""
@@ -42,10 +42,12 @@ class Reached:
     """Connections at one time."""
     intake: int
     """Of these, those that are kept for the intake of its sources."""
+    declared: bool
+    """It is the device that has no more, whoever asks; else we only are polite."""
 
 
 class Line:
-    """A connection that may be open until `close`."""
+    """Connections that may be open until `close`."""
 
     def __init__(self, handles: list[int]) -> None:
         self._handles = handles
@@ -60,7 +62,7 @@ class Devices:
 
     def __init__(self, folder: Path, plant: Callable[[], Plant], *, serves: bool = False) -> None:
         """`serves`: it is the platform itself, whose intake keeps its connections."""
-        self._folder = folder / "connections"
+        self._places = places(folder)
         self._plant = plant
         self._serves = serves
         self._allowances: dict[str, Allowance] = {}
@@ -76,8 +78,9 @@ class Devices:
         budget = strictest(ours or [source.spec.budget])
         key = _key(source)
         if key not in self._allowances:
-            asked = Asked([self._folder / f"{key}.asked"])
-            self._allowances[key] = Allowance(budget, asked)
+            # The name of a source says nothing beyond its own data folder.
+            known = self._places if source.spec.reaches else self._places[:1]
+            self._allowances[key] = Allowance(budget, Asked(known, f"{key}.asked"))
         self._allowances[key].allow(budget)
         return self._allowances[key]
 
@@ -118,8 +121,9 @@ class Devices:
         others = self._of_same_device(source)
         intake = sum(one.spec.intake_connections for one in others)
         budget = strictest([one.spec.budget for one in (*others, source)])
-        most = intake + LOOKS if budget.connections is None else budget.connections
-        return Reached(_key(source), source.spec.reaches, most, intake)
+        declared = budget.connections is not None
+        most = budget.connections or intake + LOOKS
+        return Reached(_key(source), source.spec.reaches, most, intake, declared)
 
     def _of_same_device(self, source: Source) -> list[Source]:
         there = self._plant().sources.values()
@@ -127,19 +131,30 @@ class Devices:
 
     def _hold(self, reached: Reached, numbers: range, count: int) -> Line | None:
         """So many connections of these numbers; nobody waits for them here."""
-        held: list[int] = []
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            for number in numbers:
-                handle = locked(self._folder / f"{reached.key}.{number}")
-                if handle is not None:
-                    held.append(handle)
-                if len(held) == count:
-                    return Line(held)
-        except OSError:  # a full disk, or a folder of somebody else: no reason to read nothing
-            return Line(held)
-        Line(held).close()
-        return None
+        handles: list[int] = []
+        for place in self._places if reached.declared else self._places[:1]:
+            held = _held(place, reached.key, numbers, count)
+            if held is None:
+                Line(handles).close()
+                return None
+            handles += held
+        return Line(handles)
+
+
+def _held(place: Place, key: str, numbers: range, count: int) -> list[int] | None:
+    """Handles of the first that are free; None if they are too few."""
+    held: list[int] = []
+    try:
+        for number in numbers:
+            handle = locked(place, f"{key}.{number}")
+            if handle is not None:
+                held.append(handle)
+            if len(held) == count:
+                return held
+    except OSError:  # a full disk, or a folder of somebody else: no reason to read nothing
+        return held
+    Line(held).close()
+    return None
 
 
 @asynccontextmanager
