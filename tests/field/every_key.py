@@ -91,7 +91,7 @@ WRITTEN: dict[str, list[dict[str, Any]]] = {
         TABLE | {"folder": "/in", "files": "*.csv", "format": "csv", "encoding": "cp1252",
                  "delimiter": "\t", "header": 2, "sheet": "S", "decimal": ",", "thousands": " ",
                  "text": ["order"], "ready": "marker", "settle": "0 s", "marker": ".ok",
-                 "after": "leave", "max_mb": 5},
+                 "after": "leave", "max_mb": 5, "budget": {"min_interval": "10 s"}},
     ],
     "http": [
         HTTP | {"auth": {"kind": "basic", **USER}, "paging": PAGE, "post": {"a": {"b": [1, None]}}},

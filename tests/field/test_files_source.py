@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from pydantic import ValidationError
 from isthmus.base.clock import SECOND, Micros, parse_time, to_micros
 from isthmus.field.connector import Refused, Unreachable
 from isthmus.field.connectors.files import FilesConnector, FilesSource
+from isthmus.field.connectors.files.folder import Folder
 from isthmus.field.connectors.files.numbers import Signs
 from isthmus.flow.parcel import BAD, GOOD
 
@@ -108,6 +110,31 @@ async def drop(tmp_path: Path):
     made = Drop(tmp_path / "share")
     yield made
     await made.disconnect()
+
+
+async def test_a_folder_is_not_looked_at_more_often_than_it_may_be(drop, monkeypatch):
+    """What one look has found is read without waiting; then the next look has to wait."""
+    looks: list[Folder] = []
+    complete = Folder.complete
+
+    def noted(folder: Folder) -> list[Any]:
+        looks.append(folder)
+        return complete(folder)
+
+    monkeypatch.setattr(Folder, "complete", noted)
+    began, pause = time.monotonic(), 0.2
+    for name in ("a.csv", "b.csv"):
+        drop.put(name, PLAIN.replace("RUN", name))
+    connector = await drop.connect(budget={"min_interval": pause})
+    assert "a.csv" in await drop.values()
+    assert drop.files("done") == ["a.csv", "b.csv"]
+    drop.put("c.csv", PLAIN.replace("RUN", "c"))
+    while not drop.files("done")[2:]:
+        if await connector.read() is not None:
+            await connector.acknowledge()
+    took = time.monotonic() - began
+    assert 2 <= len(looks) <= took / pause + 1
+    assert connector.allowance.requests == len(looks)
 
 
 async def test_rows_come_once_with_their_own_times_and_the_file_is_done(drop):

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from isthmus.base.clock import SystemClock
+from isthmus.field.connectors.files import FilesSource
 from isthmus.field.connectors.modbus import ModbusConnector, ModbusSource
 from isthmus.field.connectors.sql import SqlSource
 from isthmus.field.connectors.webhook import WebhookSource
@@ -180,6 +181,20 @@ def test_other_data_folders_share_requests_of_a_device(tmp_path: Path) -> None:
     im07 = gateway("im07", budget={"min_interval": 60.0})
     assert devices(tmp_path / "data", im07).allowance(im07).take() == 0.0
     assert devices(tmp_path / "other", im07).allowance(im07).take() > 50.0
+
+
+def test_sources_of_one_folder_share_how_often_it_is_looked_at(tmp_path: Path) -> None:
+    """As a folder of a share may be dear to list; a pattern for each machine is usual."""
+    keys = {"time": "at", "budget": {"min_interval": 60.0}}
+    first, second, other = (
+        Source(name, "hamburg", FilesSource.model_validate({"folder": folder, **keys}), (), ())
+        for name, folder in (("a", "/mnt/export"), ("b", "/mnt/export/"), ("c", "/mnt/else"))
+    )
+    there = devices(tmp_path, first, second, other)
+    assert there.allowance(first) is there.allowance(second)
+    assert there.allowance(first).take() == 0.0
+    assert devices(tmp_path / "other", second).allowance(second).take() > 50.0
+    assert there.allowance(other).take() == 0.0
 
 
 def test_a_name_alone_is_no_device_to_other_data_folders(tmp_path: Path) -> None:

@@ -221,7 +221,8 @@ _SITES: Final = {
     ),
     "M080": _warning(
         "Budgets of one device differ",
-        "Sources that reach the same host and port share its budget; the stricter number holds.",
+        "Sources of the same host and port, or the same folder, share its budget; the stricter "
+        "number holds.",
     ),
     "M046": _warning(
         "Password in plain text",

@@ -79,7 +79,7 @@ class Devices:
         key = _key(source)
         if key not in self._allowances:
             # The name of a source says nothing beyond its own data folder.
-            known = self._places if source.spec.reaches else self._places[:1]
+            known = self._places if source.spec.budget_holds_for else self._places[:1]
             self._allowances[key] = Allowance(budget, Asked(known, f"{key}.asked"))
         self._allowances[key].allow(budget)
         return self._allowances[key]
@@ -164,9 +164,9 @@ async def freely(_source: Source, _connector: AnyConnector | None) -> AsyncItera
 
 
 def _key(source: Source) -> str:
-    """Names its files, too; what reaches nothing is itself."""
-    reached = source.spec.reaches or f"source {source.name}"
-    return quote(f"{source.site} {reached}", safe=" :.-_")[:200]
+    """Names its files, too; what shares nothing is itself."""
+    device = source.spec.budget_holds_for or f"source {source.name}"
+    return quote(f"{source.site} {device}", safe=" :.-_")[:200]
 
 
 def _occupied(source: Source, reached: Reached) -> str:

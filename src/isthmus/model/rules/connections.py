@@ -57,8 +57,8 @@ def shared_budgets(declaration: Declaration, _kinds: Kinds) -> Iterator[Problem]
     """What sources of one device declare holds for all of them together."""
     reaching: dict[tuple[str, str], list[Declared[SourceSpec]]] = {}
     for source in declaration.sources.values():
-        if source.spec.enabled and source.spec.reaches is not None:
-            reaching.setdefault((source.site, source.spec.reaches), []).append(source)
+        if source.spec.enabled and source.spec.budget_holds_for is not None:
+            reaching.setdefault((source.site, source.spec.budget_holds_for), []).append(source)
     for (_, device), group in reaching.items():
         for key in Budget.model_fields:
             yield from _differing(device, group, key)

@@ -96,6 +96,11 @@ class SourceSpec(Guarded):
         """`host:port` of the device that we connect to; None where we open no connection."""
         return None
 
+    @property
+    def budget_holds_for(self) -> str | None:
+        """A device or folder that sources share; None: for this source alone."""
+        return self.reaches
+
     @classmethod
     def parse_tag(cls, tag: str) -> Any:
         """Check a tag address of this kind; ValueError says what is wrong. Returns its parts."""

@@ -101,6 +101,9 @@ class FilesConnector(Connector[FilesSource]):
         if self._stored:
             await self._tidy()
         if self._reading is None and not self._drops:
+            if (wait := self.allowance.take()) > 0:
+                self._due = loop.time() + wait
+                return None
             self._drops = self._new(await self._ask(self._folder.complete, self.spec.timeout))
             self._name_overdue()
         work = await self._ask(self._work, _A_STEP)

@@ -1,7 +1,7 @@
 """What a person declares of a folder into which machines write files."""
 
 from pathlib import PurePath
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -27,6 +27,7 @@ def _absolute(folder: str) -> str:
 class FilesSource(TableSource):
     """A folder of CSV, Excel, JSON Lines or Parquet files with a row per moment."""
 
+    counts_requests: ClassVar[bool] = True  # each look: a large share is slow to list
     kind: Literal["files"] = "files"
     folder: Annotated[str, AfterValidator(_absolute)]
     """Whole path; usually a share that is mounted."""
@@ -67,6 +68,11 @@ class FilesSource(TableSource):
         if self.decimal == self.thousands:
             raise ValueError("`decimal` and `thousands` are the same sign")
         return self
+
+    @property
+    def budget_holds_for(self) -> str:
+        """Several sources may take a pattern each from one folder."""
+        return self.folder.rstrip("/") or "/"
 
     @property
     def signs(self) -> Signs:
