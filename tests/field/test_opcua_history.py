@@ -293,6 +293,42 @@ async def test_a_gap_stays_where_no_question_goes_back(
     assert f"stays: only {known} of 2 tags are known" in after.said
 
 
+async def test_a_gap_in_which_the_server_itself_was_off_stays(tmp_path: Path) -> None:
+    """Its archive outlives it, but says nothing of what it did not see."""
+
+    async def archive(server: Any, kept: Any = None) -> Any:
+        manager = server.iserver.history_manager
+        if kept is not None:
+            manager.set_storage(kept)
+            node = server.get_node(STATE)
+            await node.set_attr_bit(ua.AttributeIds.AccessLevel, ua.AccessLevel.HistoryRead)
+        return manager.storage
+
+    with OpcuaServer({STATE: ua.Variant(3, Kind.Int32)}) as device:
+        await keep(device, STATE)
+        async with TcpProxy(device.port) as cable, running(tmp_path, cable.port, STATE) as made:
+            await made.until(lambda: made.said("connected"))
+            await stored(device, STATE, 3)
+            kept = await device.run(archive)
+            await cable.refuse()
+            await asyncio.to_thread(device.stop)
+            await made.until(lambda: made.said("lost"))
+            off_until = SystemClock().now()
+            await asyncio.to_thread(device.start)
+            await device.run(lambda server: archive(server, kept))
+            await cable.heal()
+            await made.until(lambda: made.said("back"))
+            await device.set(STATE, 7)
+            await made.until(lambda: made.rows("machine_state")[-1].get("state") == "held")
+            (said,) = (event.detail for event in made.events if event.what == "back")
+            states = [row.get("state") for row in made.rows("machine_state")]
+            back, gap = made.rows("machine_state")[2]["time"], made.gap()
+    assert states == ["execute", None, "execute", "held"]
+    assert T0 + back * SECOND >= off_until
+    assert gap > 0.0
+    assert "stays: only 0 of 1 tags are known" in said
+
+
 async def held_by(port: int, name: str) -> list[tuple[Micros, float]]:
     """What node-opcua itself stores of a number, with its times."""
     async with Client(f"opc.tcp://{LOOPBACK}:{port}") as client:
@@ -398,7 +434,7 @@ async def test_history_comes_in_order_of_time_led_by_what_held_at_the_start(
     server: OpcuaServer,
 ) -> None:
     await keep(server, SHOTS, MELT)
-    before = datetime.now(UTC) - timedelta(minutes=1)
+    before = datetime.now(UTC)
     for tag, minutes, value in ((SHOTS, 1, 10), (MELT, 2, 1.5), (SHOTS, 3, 11), (MELT, 4, 2.5)):
         kind = Kind.UInt16 if tag == SHOTS else Kind.Double
         stamp: Any = before + timedelta(milliseconds=minutes)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from asyncua import ua
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
@@ -49,21 +50,37 @@ class History:
     """Until the server shows that it cannot be asked backwards at all."""
 
     async def read(self, start: Micros, end: Micros) -> pa.Table:
-        """In the order of device time; nodes of which the server stores nothing give none."""
-        await self._check_clocks()
+        """In the order of device time; nodes of which the server stores nothing give none.
+
+        Of a server that began later than `start` not what held then: it did not see it change.
+        """
+        status = [
+            ObjectIds.Server_ServerStatus_CurrentTime,
+            ObjectIds.Server_ServerStatus_StartTime,
+        ]
+        now, began = await self._times(*status)
+        if now is not None:
+            self._check_clocks(now)
         samples = Samples()
         stored = await self._stored()
         for first in range(0, len(stored), NODES_PER_CALL):
             await self._gather(stored[first : first + NODES_PER_CALL], start, end, samples)
         table = samples.take()
-        return SAMPLES_SCHEMA.empty_table() if table is None else table.sort_by("device_time")
+        if table is None:
+            return SAMPLES_SCHEMA.empty_table()
+        if began is not None and began > start:
+            table = table.filter(pc.greater(table["device_time"].cast(pa.int64()), start))
+        return table.sort_by("device_time")
 
-    async def _check_clocks(self) -> None:
-        (answer,) = await self.session.read_attributes(
-            [ua.NodeId(ua.Int32(ObjectIds.Server_ServerStatus_CurrentTime))], AttributeIds.Value
+    async def _times(self, *nodes: int) -> list[Micros | None]:
+        answers = await self.session.read_attributes(
+            [ua.NodeId(ua.Int32(node)) for node in nodes], AttributeIds.Value
         )
-        theirs = answer.Value.Value if answer.Value is not None else None
-        ahead = to_micros(theirs) - self.clock.now() if theirs is not None else 0
+        times = [answer.Value.Value if answer.Value is not None else None for answer in answers]
+        return [to_micros(time) if time is not None else None for time in times]
+
+    def _check_clocks(self, theirs: Micros) -> None:
+        ahead = theirs - self.clock.now()
         if abs(ahead) > CLOCKS_AGREE:
             way = "ahead of" if ahead > 0 else "behind"
             raise Unsupported(
