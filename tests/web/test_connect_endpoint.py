@@ -134,6 +134,22 @@ async def test_a_server_without_encryption_offers_only_that(site: Site) -> None:
     assert "✓ used" in page
 
 
+async def test_a_test_whose_draft_is_discarded_elsewhere_says_so_and_is_asked_no_more(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("isthmus.web.pages.connect_endpoint.TEST_SECONDS", 30)
+    async with site.client() as http:
+        await drafted(http, site.server.port)
+        await http.post(PLACE, data={"do": "test", "sel": "im08"})
+        assert "hx-get" in (await http.get("/endpoint-test/im08")).text
+        await http.post(PLACE, data={"do": "discard", "sel": "im08"})
+        panel = await http.get("/endpoint-test/im08")
+        assert site.platform.workbench.trial("im08") is None  # it has left the server
+    assert panel.status_code == 200
+    assert "hx-get" not in panel.text
+    assert "There is no source im08 any more" in text_of(panel.text)
+
+
 async def test_a_certificate_is_compared_and_trusted_with_one_tap(
     site: Site, tmp_path: Path
 ) -> None:

@@ -111,8 +111,14 @@ class Workbench:
             self._ways.pop(name, None)
         self._drafts.keep(site, name, entry)
 
-    def discard(self, name: str) -> None:
+    async def discard(self, name: str) -> None:
         self._drafts.discard(name)
+        if self.source(name) is not None:
+            return
+        self._ways.pop(name, None)
+        looking = (self._spaces, self._listening, self._trials)
+        left = [one for these in looking if (one := these.pop(name, None)) is not None]
+        await asyncio.gather(*(one.close() for one in left))
 
     async def ask_ways(self, name: str) -> None:
         self._ways[name] = await ask_ways(self._wanted(name), self._look)

@@ -294,7 +294,9 @@ class Workbench(Protocol):
         """Make or change a draft; `RefusedChangeError` says what is wrong with it."""
         ...
 
-    def discard(self, name: str) -> None: ...
+    async def discard(self, name: str) -> None:
+        """Drop a draft; whatever still looks at its server ends."""
+        ...
 
     def written(self, name: str) -> Mapping[str, Any]:
         """A source of the model as it is written there, references unread."""

@@ -154,7 +154,7 @@ async def delete_draft(platform: Running, draft: Name) -> None:
     if draft not in drafts:
         known = did_you_mean_or_list(draft, drafts, "drafts")
         raise ApiError(404, "unknown_draft", f"there is no draft `{draft}`", known)
-    platform.workbench.discard(draft)
+    await platform.workbench.discard(draft)
 
 
 @router.post("/certificate", status_code=201)

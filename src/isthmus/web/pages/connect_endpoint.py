@@ -84,7 +84,13 @@ def view(
 def trial_words(bench: Workbench, name: str, t: Translator) -> dict[str, Any]:
     trial = bench.trial(name) if name else None
     tone, verdict = _verdict(trial, t) if trial is not None and not trial.running else ("", "")
-    return {"trial": trial, "tone": tone, "verdict": verdict, "test_seconds": TEST_SECONDS}
+    return {
+        "trial": trial,
+        "tone": tone,
+        "verdict": verdict,
+        "test_seconds": TEST_SECONDS,
+        "gone": bool(name) and bench.source(name) is None,
+    }
 
 
 def _used(source: Any) -> tuple[str, str]:
@@ -139,7 +145,7 @@ async def _done(web: Web, path: str, form: Form) -> str:
         case ["use", security, policy]:
             return await run_in_threadpool(_used_way, bench, path, name, (security, policy))
         case ["discard"]:
-            bench.discard(name)
+            await bench.discard(name)
             return f"/connect/{path}"
         case _:
             await _looked(bench, name, form)
@@ -225,12 +231,13 @@ def _refused(
 
 @router.get("/endpoint-test/{name}")
 def progress(request: Request, name: str, _: Engineer) -> Response:
-    """The panel of a running test: asked again by the page every second."""
+    """The panel of a running test: asked again by the page every second, until it ends.
+
+    It also ends when the draft is discarded, here or on another screen.
+    """
     web: Web = request.app.state.web
-    words = bare(web, request)
-    if web.platform.workbench.source(name) is None:
-        raise HTTPException(404)
     bench = web.platform.workbench
+    words = bare(web, request)
     words |= trial_words(bench, name, words["t"]) | {"sel": name}
     words["is_draft"] = name in bench.drafts()
     words["f"] = Formats(words["t"].language, web.platform.plant.timezone)

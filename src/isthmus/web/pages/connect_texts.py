@@ -285,6 +285,11 @@ ENDPOINT = {
         "The test opens the source, listens, and leaves nothing behind. It writes nothing.",
         "Der Test öffnet die Quelle, hört zu und hinterlässt nichts. Er schreibt nichts.",
     ),
+    "endpoint.gone": Text(
+        "There is no source {name} any more: somebody discarded its draft or removed it.",
+        "Die Quelle {name} gibt es nicht mehr: "
+        "Jemand hat ihren Entwurf verworfen oder sie entfernt.",
+    ),
     "endpoint.fails": Text("It does not work.", "Es funktioniert nicht."),
     "endpoint.answers": Text(
         "It answers. No tag is known yet: browse it, then test again.",
