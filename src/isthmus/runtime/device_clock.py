@@ -1,13 +1,15 @@
 """Whether the times a source gives can be believed; pure, told by what each parcel says."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from isthmus.base.clock import MINUTE, SECOND, Micros
+from isthmus.field.columns import single
 from isthmus.field.quarantine import AHEAD
 
 BACK: Final[Micros] = 5 * MINUTE
@@ -43,6 +45,8 @@ class Clocks:
                 owners.setdefault(tag, number)
         self._tags = pa.array(owners, pa.string())
         self._owners = pa.array(owners.values(), pa.int32())
+        self._placed: tuple[pa.ChunkedArray, _Placed] | None = None
+        """Tags of the last parcel, and where its machines stand: a whole poll has the same ones."""
 
     @property
     def are_one(self) -> bool:
@@ -57,25 +61,38 @@ class Clocks:
         """What these samples tell that was not known before."""
         if self.are_one:
             return self._judged(0, self._clocks[0].judge(samples, live=live))
-        leads = _leads(samples)
-        ahead = pc.max(leads).as_py() > AHEAD or any(clock.is_ahead for clock in self._clocks)
+        ahead = _largest_lead(samples) > AHEAD or any(clock.is_ahead for clock in self._clocks)
         if not live and not ahead:
             return []  # as almost always, also of a hundred thousand tags
-        numbers = self._owners.take(pc.index_in(samples["tag"], value_set=self._tags))
+        placed = self._places(samples["tag"])
+        apart = self._apart(placed, samples) if ahead else set()
         found: list[Judged] = []
-        simple: list[tuple[int, int, int]] = []
-        for number, lead, first, last in _by_machine(numbers, leads):
-            if lead > AHEAD or self._clocks[number].is_ahead:
-                own = samples.filter(pc.equal(numbers, number))
-                found += self._judged(number, self._clocks[number].judge(own, live=live))
-            elif live:
-                simple.append((number, first, last))
-        places = [place for _, first, last in simple for place in (first, last)]
-        witnesses = iter(_told(samples, places))
-        for number, _, _ in simple:
-            order = (next(witnesses), next(witnesses))
-            found += self._judged(number, self._clocks[number].judge_order(order))
+        for number in apart:
+            own = samples.filter(pc.equal(placed.numbers, number))
+            found += self._judged(number, self._clocks[number].judge(own, live=live))
+        return found + self._judge_order(samples, placed, apart) if live else found
+
+    def _apart(self, placed: "_Placed", samples: pa.Table) -> set[int]:
+        """Machines of this parcel whose clock was ahead, or of which a value is."""
+        leads = _leads(samples)
+        ahead = set(placed.numbers.filter(pc.greater(leads, AHEAD)).unique().to_pylist())
+        ahead |= {number for number, clock in enumerate(self._clocks) if clock.is_ahead}
+        return ahead & placed.ends.keys()
+
+    def _judge_order(self, samples: pa.Table, placed: "_Placed", apart: set[int]) -> list[Judged]:
+        told = iter(_told(samples, placed.witnesses))
+        found: list[Judged] = []
+        for number in placed.ends:
+            order = (next(told), next(told))
+            if number not in apart:
+                found += self._judged(number, self._clocks[number].judge_order(order))
         return found
+
+    def _places(self, tags: pa.ChunkedArray) -> "_Placed":
+        if self._placed is None or not self._placed[0].equals(tags):
+            numbers = single(self._owners.take(pc.index_in(tags, value_set=self._tags)))
+            self._placed = tags, _Placed.of(numbers)
+        return self._placed[1]
 
     def _judged(self, number: int, verdict: Verdict) -> list[Judged]:
         if verdict == "fine":
@@ -89,21 +106,37 @@ class Clocks:
 
 
 def _leads(samples: pa.Table) -> pa.ChunkedArray:
-    times, received = (samples[name].cast(pa.int64()) for name in ("device_time", "received_time"))
-    return pc.subtract(times, received)
+    return pc.subtract(samples["device_time"], samples["received_time"]).cast(pa.int64())
 
 
-def _by_machine(
-    numbers: pa.ChunkedArray, leads: pa.ChunkedArray
-) -> Iterator[tuple[int, Micros, int, int]]:
-    """Number of a machine, its largest lead, places of its first and last sample."""
-    columns = {"machine": numbers, "lead": leads, "row": pa.arange(0, len(numbers))}
-    grouped = pa.table(columns).group_by("machine")
-    summed = grouped.aggregate([("lead", "max"), ("row", "min"), ("row", "max")])
-    names = ("machine", "lead_max", "row_min", "row_max")
-    for row in zip(*(summed[name].to_pylist() for name in names), strict=True):
-        if row[0] is not None:
-            yield row
+def _largest_lead(samples: pa.Table) -> Micros:
+    """Times of devices without a clock are ours: none of them leads."""
+    if samples["device_time"].equals(samples["received_time"]):
+        return 0
+    return int(pc.max(_leads(samples)).as_py())
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """Which machine each sample of a parcel is of."""
+
+    numbers: pa.Array
+    ends: Mapping[int, tuple[int, int]]
+    """Number of a machine → places of its first and last sample."""
+    witnesses: pa.Array
+    """These places, machine by machine."""
+
+    @classmethod
+    def of(cls, numbers: pa.Array) -> "_Placed":
+        runs = pc.run_end_encode(numbers)
+        ends: dict[int, tuple[int, int]] = {}
+        start = 0
+        for number, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+            if number is not None:
+                first, _ = ends.get(number, (start, start))
+                ends[number] = (first, end - 1)
+            start = end
+        return cls(numbers, ends, pa.array(chain.from_iterable(ends.values()), pa.int64()))
 
 
 class DeviceClock:
@@ -137,7 +170,8 @@ class DeviceClock:
             return "ahead"
         if lead["max"] > AHEAD:
             return "fine"  # single values: quarantine names each of them
-        return self.judge_order(_told(samples, [0, samples.num_rows - 1])) if live else "fine"
+        ends = pa.array([0, samples.num_rows - 1])
+        return self.judge_order(_told(samples, ends)) if live else "fine"
 
     def forget(self) -> None:
         """A new session: each tag tells its present value first, however old that is."""
@@ -176,8 +210,7 @@ class DeviceClock:
         return 0 if before is None else before - time
 
 
-def _told(samples: pa.Table, places: Sequence[int]) -> list[tuple[str, Micros]]:
+def _told(samples: pa.Table, places: pa.Array) -> list[tuple[str, Micros]]:
     """Tag and time of these samples."""
-    chosen = samples.select(["tag", "device_time"]).take(pa.array(places, pa.int64()))
-    times = chosen["device_time"].cast(pa.int64()).to_pylist()
-    return list(zip(chosen["tag"].to_pylist(), times, strict=True))
+    times = samples["device_time"].take(places).cast(pa.int64())
+    return list(zip(samples["tag"].take(places).to_pylist(), times.to_pylist(), strict=True))
