@@ -19,7 +19,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from isthmus.base.clock import SystemClock
 from isthmus.field.connector import Connector, Refused, Unreachable
 from isthmus.field.connectors.modbus import ModbusConnector, ModbusSource
-from isthmus.field.connectors.modbus.columns import columns
+from isthmus.field.connectors.modbus.columns import Columns, columns
 from isthmus.field.connectors.modbus.groups import Group, groups, split
 from isthmus.field.connectors.modbus.spec import WORDS, Register
 from isthmus.field.connectors.modbus.values import (
@@ -381,6 +381,19 @@ async def test_a_unit_the_gateway_does_not_reach_is_unreachable() -> None:
             assert len(await read_once(reading)) == 1
 
 
+async def test_of_a_group_that_falls_apart_only_what_has_changed_is_told() -> None:
+    tags = [f"holding:{number}" for number in range(4)]
+    async with (
+        ModbusServer({"holding": dict.fromkeys(range(4), 7)}) as device,
+        opened(connector(device.port, *tags)) as reading,
+    ):
+        assert len(await read_once(reading)) == 4
+        del device.contents["holding"][1]
+        device.put("holding", 3, [8])
+        told = {sample.tag: (sample.value, sample.quality) for sample in await read_once(reading)}
+        assert told == {"holding:1": (None, BAD_NODE_UNKNOWN), "holding:3": (8.0, GOOD)}
+
+
 async def test_a_string_no_read_can_hold_is_refused_before_connecting() -> None:
     reading = connector(1, "holding:0:string[20]", max_registers=8)
     with pytest.raises(Refused, match=r"takes 10 registers, more than 8; see `max_registers`"):
@@ -457,32 +470,35 @@ def test_numbers_decoded_together_are_those_decoded_one_by_one(
     answer: tuple[list[str], list[int]],
 ) -> None:
     tags, contents = answer
-    spec = source(502)
-    (group,) = groups(registers_of(tags), 125, 8)
-    together = columns(group, spec)
-    assert together is not None
+    group, together = in_columns(tags)
     contents = contents[group.start : group.start + group.count]
-    raw = together.raw(contents)
     one_by_one = [
-        convert(spec.parse_tag(tag), registers, spec)[0]
-        for tag, registers in zip(together.tags, raw, strict=True)
+        convert(register, registers, source(502))[0]
+        for (_, register), registers in zip(group.members, each(group, contents), strict=True)
     ]
-    assert repr(together.numbers(contents)) == repr(one_by_one)
+    assert repr(list(map(float, together.numbers(contents)))) == repr(one_by_one)
 
 
-@pytest.mark.parametrize(
-    ("tags", "keys"),
-    [
-        (["holding:0", "holding:1:string[4]"], {}),
-        (["holding:0.3", "holding:1"], {}),
-        (["holding:0:uint64"], {}),
-        (["holding:0:uint32:little"], {}),
-        (["holding:0:float32"], {"word_order": "little"}),
-        (["holding:0"], {"byte_order": "little"}),
-        (["holding:0", "holding:0:int16"], {}),
-        (["coil:0", "coil:1"], {}),
-    ],
-)
-def test_what_is_not_plain_is_decoded_one_by_one(tags: list[str], keys: dict[str, Any]) -> None:
+@given(answers(), st.data())
+def test_what_has_changed_is_found_together_as_one_by_one(
+    answer: tuple[list[str], list[int]], data: st.DataObject
+) -> None:
+    tags, contents = answer
+    group, together = in_columns(tags)
+    before = contents[group.start : group.start + group.count]
+    after = [data.draw(st.sampled_from([one, one ^ 1])) for one in before]
+    pairs = zip(each(group, after), each(group, before), strict=True)
+    assert together.changed(after, before) == [new != old for new, old in pairs]
+
+
+def in_columns(tags: list[str]) -> tuple[Group, Columns]:
     (group,) = groups(registers_of(tags), 125, 8)
-    assert columns(group, source(502, **keys)) is None
+    together = columns(group, source(502))
+    assert together is not None
+    return group, together
+
+
+def each(group: Group, contents: list[int]) -> list[list[int]]:
+    """The registers of each tag."""
+    places = [(one.address - group.start, one.width) for _, one in group.members]
+    return [contents[first : first + width] for first, width in places]

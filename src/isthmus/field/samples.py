@@ -1,6 +1,7 @@
 """Where a connector gathers samples, column by column, until the runtime asks for them."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pyarrow as pa
 
@@ -14,9 +15,15 @@ EXACT_INTEGER = 2**53
 class Samples:
     """Growing columns of SAMPLES_SCHEMA. Plain lists: nothing is made per value but the value."""
 
-    __slots__ = ("device_time", "number", "quality", "received_time", "tag", "text")
+    __slots__ = (
+        "_qualities", "_tags", "_texts",
+        "device_time", "number", "quality", "received_time", "tag", "text",
+    )  # fmt: skip
 
     def __init__(self) -> None:
+        self._tags = _Again(pa.string())
+        self._texts = _Again(pa.string())
+        self._qualities = _Again(pa.uint32())
         self._clear()
 
     def __len__(self) -> int:
@@ -61,19 +68,18 @@ class Samples:
         """Everything so far as a table, None if there is nothing; the columns start anew."""
         if not self.tag:
             return None
-        table = pa.Table.from_arrays(
-            [
-                pa.array(self.tag, pa.string()),
-                pa.array(self.device_time, TIME),
-                pa.array(self.received_time, TIME),
-                pa.array(self.number, pa.float64()),
-                pa.array(self.text, pa.string()),
-                pa.array(self.quality, pa.uint32()),
-            ],
-            schema=SAMPLES_SCHEMA,
-        )
+        received = pa.array(self.received_time, TIME)
+        ours = self.device_time == self.received_time  # as of every device without a clock
+        columns = [
+            self._tags.of(self.tag),
+            received if ours else pa.array(self.device_time, TIME),
+            received,
+            pa.array(self.number, pa.float64()),
+            self._texts.of(self.text),
+            self._qualities.of(self.quality),
+        ]
         self._clear()
-        return table
+        return pa.Table.from_arrays(columns, schema=SAMPLES_SCHEMA)
 
     def _clear(self) -> None:
         self.tag: list[str] = []
@@ -82,6 +88,21 @@ class Samples:
         self.number: list[float | None] = []
         self.text: list[str | None] = []
         self.quality: list[int] = []
+
+
+class _Again:
+    """A column that is made once for all the polls that bring the same in it."""
+
+    __slots__ = ("_column", "_values")
+
+    def __init__(self, kind: pa.DataType) -> None:
+        self._values: list[Any] = []
+        self._column = pa.array([], kind)
+
+    def of(self, values: list[Any]) -> pa.Array:
+        if values != self._values:
+            self._values, self._column = values, pa.array(values, self._column.type)
+        return self._column
 
 
 def integer(value: int) -> tuple[float | None, str | None]:

@@ -6,6 +6,7 @@ What is not so (strings, bits, integers of 64 bits, swapped or shared registers)
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import ne
 from typing import Final
 
 from isthmus.field.connectors.modbus.groups import Group
@@ -15,6 +16,8 @@ _FORMATS: Final[dict[RegisterType, str]] = {
     "int16": "h", "uint16": "H", "int32": "i", "uint32": "I", "float32": "f", "float64": "d",
 }  # fmt: skip
 """A float64 holds each of them exactly."""
+_BITS: Final = {"h": "H", "i": "I", "f": "I", "d": "Q"}
+"""The same registers as one number that is equal where they are: NaN is not."""
 
 
 @dataclass(frozen=True)
@@ -22,32 +25,37 @@ class Columns:
     """The tags of a group, all numbers in the order of their registers."""
 
     tags: tuple[str, ...]
-    places: tuple[tuple[int, int], ...]
-    """First register of each in the answer, and the one behind its last."""
     record: struct.Struct
+    bits: struct.Struct | None
+    """None: every register of the answer is a tag."""
 
-    def raw(self, contents: Sequence[int]) -> list[Sequence[int]]:
-        """The registers of each tag, as `raw_value` gives them."""
-        return [contents[first:end] for first, end in self.places]
+    def numbers(self, contents: Sequence[int]) -> Sequence[float]:
+        return self.record.unpack(_data(contents))
 
-    def numbers(self, contents: Sequence[int]) -> list[float]:
-        data = struct.pack(f">{len(contents)}H", *contents)
-        return list(map(float, self.record.unpack(data)))
+    def changed(self, contents: Sequence[int], before: Sequence[int]) -> list[bool]:
+        """Of which tags other registers came than before."""
+        if self.bits is None:
+            return list(map(ne, contents, before))
+        return list(map(ne, self.bits.unpack(_data(contents)), self.bits.unpack(_data(before))))
 
 
 def columns(group: Group, source: ModbusSource) -> Columns | None:
     """None where one of its tags must be decoded by itself."""
     form, reached = ">", 0
-    places = []
     for _, register in group.members:
         first = register.address - group.start
         if first < reached or not _plain(register, source):
             return None
         form += f"{2 * (first - reached)}x{_FORMATS[register.type]}"
         reached = first + register.width
-        places.append((first, reached))
     tags = tuple(tag for tag, _ in group.members)
-    return Columns(tags, tuple(places), struct.Struct(form))
+    bits = struct.Struct("".join(_BITS.get(one, one) for one in form))
+    one_each = len(tags) == group.count
+    return Columns(tags, struct.Struct(form), None if one_each else bits)
+
+
+def _data(contents: Sequence[int]) -> bytes:
+    return struct.pack(f">{len(contents)}H", *contents)
 
 
 def _plain(register: Register, source: ModbusSource) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from isthmus.base.clock import Clock, Micros
 from isthmus.field.connector import Connector, Refused
 from isthmus.field.connectors.modbus.columns import Columns, columns
 from isthmus.field.connectors.modbus.groups import Group, groups, split
-from isthmus.field.connectors.modbus.spec import ModbusSource
+from isthmus.field.connectors.modbus.spec import ModbusSource, Register
 from isthmus.field.connectors.modbus.units import Units
 from isthmus.field.connectors.modbus.values import (
     BAD_DECODING,
@@ -55,7 +56,6 @@ class ModbusConnector(Connector[ModbusSource]):
         self._plan: dict[int, list[_Polled]] = {}
         """By unit."""
         self._units = Units((), 0.0)
-        self._last: dict[str, Sequence[int] | int] = {}
         self._samples = Samples()
 
     async def open(self) -> None:
@@ -92,7 +92,7 @@ class ModbusConnector(Connector[ModbusSource]):
             raise Refused(f"source `{self.name}`: {error}; see `max_registers`") from error
         plan: dict[int, list[_Polled]] = {}
         for group in found:
-            plan.setdefault(group.unit, []).append(_polled(group, spec))
+            plan.setdefault(group.unit, []).append(_polled(group, spec, None))
         if self.spec.framing == "rtu" and 0 in plan:
             raise Refused(f"source `{self.name}`: unit 0 speaks to all on a serial line; use 1–247")
         return plan
@@ -117,7 +117,7 @@ class ModbusConnector(Connector[ModbusSource]):
             raise link.unreachable(silence.why)
         if silence.nothing_came and witness is not None:
             try:
-                await self._poll(link, self._plan[witness][0])
+                self._plan[witness][:1] = await self._poll(link, self._plan[witness][0])
             except _SilentError as also:
                 raise link.unreachable(f"unit {unit} and then unit {witness}: {also.why}") from also
         received = self.clock.now()
@@ -151,42 +151,42 @@ class ModbusConnector(Connector[ModbusSource]):
         return [polled]
 
     async def _poll_halves(self, link: "Link", polled: _Polled) -> list[_Polled]:
-        left, right = split(polled.group)
-        return [
-            *await self._poll(link, _polled(left, self.spec)),
-            *await self._poll(link, _polled(right, self.spec)),
-        ]
+        left, right = (_part(polled, group, self.spec) for group in split(polled.group))
+        return [*await self._poll(link, left), *await self._poll(link, right)]
 
     def _take(self, polled: _Polled, answer: Sequence[int] | int, received: Micros) -> None:
         """Samples of the tags whose registers, or whose quality, have changed."""
-        if answer == polled.answer:
+        before, polled.answer = polled.answer, answer
+        if answer == before:
             return
-        polled.answer = answer
-        if polled.columns is not None and not isinstance(answer, int):
-            self._take_columns(polled.columns, answer, received)
+        if isinstance(answer, int):
+            for tag, _ in polled.group.members:
+                self._samples.add(tag, received, received, None, None, answer)
+            return
+        known = None if isinstance(before, int) else before
+        if polled.columns is not None:
+            self._take_columns(polled.columns, answer, known, received)
             return
         for tag, register in polled.group.members:
-            if isinstance(answer, int):
-                if self._last.get(tag) != answer:
-                    self._last[tag] = answer
-                    self._samples.add(tag, received, received, None, None, answer)
-                continue
-            first = register.address - polled.group.start
-            contents = answer[first : first + register.width]
-            raw = raw_value(register, contents, self.spec.byte_order)
-            if self._last.get(tag) != raw:
-                self._last[tag] = raw
+            raw = self._raw(register, polled.group, answer)
+            if known is None or raw != self._raw(register, polled.group, known):
                 self._samples.add(tag, received, received, *convert(register, raw, self.spec))
 
-    def _take_columns(self, alike: Columns, answer: Sequence[int], received: Micros) -> None:
-        raw, tags, numbers = alike.raw(answer), alike.tags, alike.numbers(answer)
-        before = map(self._last.get, tags)
-        changed = [at for at, (new, old) in enumerate(zip(raw, before, strict=True)) if new != old]
-        if len(changed) < len(tags):
-            tags = tuple(tags[at] for at in changed)
-            raw, numbers = [raw[at] for at in changed], [numbers[at] for at in changed]
-        self._last.update(zip(tags, raw, strict=True))
+    def _take_columns(
+        self,
+        alike: Columns,
+        answer: Sequence[int],
+        before: Sequence[int] | None,
+        received: Micros,
+    ) -> None:
+        tags, numbers = alike.tags, alike.numbers(answer)
+        if before is not None and not all(changed := alike.changed(answer, before)):
+            tags, numbers = tuple(compress(tags, changed)), tuple(compress(numbers, changed))
         self._samples.extend(tags, [received] * len(tags), received, numbers, GOOD)
+
+    def _raw(self, register: Register, group: Group, contents: Sequence[int]) -> Sequence[int]:
+        first = register.address - group.start
+        return raw_value(register, contents[first : first + register.width], self.spec.byte_order)
 
 
 class _SilentError(Exception):
@@ -200,8 +200,17 @@ class _SilentError(Exception):
         """Else a gateway said so, or the line is noisy: then the link itself is alive."""
 
 
-def _polled(group: Group, spec: ModbusSource) -> _Polled:
-    return _Polled(group, columns(group, spec))
+def _polled(group: Group, spec: ModbusSource, answer: Sequence[int] | int | None) -> _Polled:
+    return _Polled(group, columns(group, spec), answer)
+
+
+def _part(whole: _Polled, group: Group, spec: ModbusSource) -> _Polled:
+    """A group that was part of another: what it answered last is known."""
+    answer = whole.answer
+    if answer is not None and not isinstance(answer, int):
+        first = group.start - whole.group.start
+        answer = answer[first : first + group.count]
+    return _polled(group, spec, answer)
 
 
 def _is_alone(polled: _Polled) -> bool:
