@@ -109,7 +109,7 @@ SAID = sorted({
         for name in (
             "background", "browse", "changing", "connect", "devices", "drafts", "filled",
             "impaired", "model_writer", "probe", "revising", "server_ways", "source_events",
-            "sources", "workbench",
+            "sources", "waiting", "workbench",
         )
     ),
     *(
@@ -123,7 +123,8 @@ SAID = sorted({
 })  # fmt: skip
 NO_SENTENCE = {
     # For the log, for a file beside the data, or a mistake of ours.
-    "a fault while %s", "listening to `x1`", "source `%s`: posts refused since it was opened: %s",
+    "a fault while %s", "a change of the model cannot be undone, it could not be kept: %s",
+    "listening to `x1`", "source `%s`: posts refused since it was opened: %s",
     ("Correct what is declared of this source and move the file back: only the rows that could "
     "not be taken are read again."),
     "x1, x1: x1 rows could not be taken, x1 were.", "Nothing of x1 was taken: x1x1.",

@@ -340,7 +340,7 @@ def test_a_change_is_undone_to_the_letter(folder):
         folder, [RemoveMachine(*line("im-01")), RemoveSource("hamburg", "im-01")], kinds()
     )
     change.write()
-    restored(change, kinds()).write()
+    restored(folder, change.done(), kinds()).write()
     assert contents(folder) == before
 
 
@@ -350,4 +350,4 @@ def test_a_change_is_not_undone_once_the_file_is_another(folder):
     file = folder / "types" / "km_cx160.yaml"
     file.write_text(file.read_text() + "# by another hand\n")
     with pytest.raises(ChangedMeanwhileError, match="cannot be undone"):
-        restored(change, kinds())
+        restored(folder, change.done(), kinds())

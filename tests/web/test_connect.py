@@ -432,6 +432,65 @@ async def test_a_machine_of_a_new_type_is_added_mapped_and_read(site: Site) -> N
     assert "acme/hamburg/hall/line-1/im-08" in site.platform.plant.machines
 
 
+NEW_TYPE = {
+    "sel": "im07", "line": "hamburg/hall/line-1", "name": "im-08", "newtype": "press_2",
+    "b.part_count": "1", "f.part_count.scrap": "ns=2;s=IM07.Ausschuss", "show": "1",
+}  # fmt: skip
+MADE = "types/press_2.yaml"
+
+
+async def mapped_by_a_new_type(http: AsyncClient) -> str:
+    """Where its change is undone."""
+    page = (await http.get(f"/map/acme/hamburg?{urlencode(NEW_TYPE)}")).text
+    data = NEW_TYPE | {"do": "apply", "digest": digest(page)}
+    done = (
+        await http.get((await http.post("/map/acme/hamburg", data=data)).headers["location"])
+    ).text
+    (offered,) = re.findall(r'href="(/endpoint/[^"]*undo=\w+)"', unescape(done))
+    return offered
+
+
+async def test_a_file_that_was_made_is_gone_once_that_is_undone(site: Site) -> None:
+    before = texts(site.model)
+    async with site.client() as http:
+        await crawled(http)
+        offered = await mapped_by_a_new_type(http)
+        assert (site.model / MADE).exists()
+        asked = (await http.get(offered)).text
+        assert "-machine_type: press_2" in unescape(asked)
+        path, _, state = offered.partition("?")
+        body = dict(parse_qsl(state)) | {"do": "apply", "digest": digest(asked)}
+        again = (await http.post(path, data=body)).headers["location"].rpartition("=")[2]
+        assert not (site.model / MADE).exists()
+        assert texts(site.model) == before
+        assert "press_2" not in site.platform.plant.machine_types
+        body = {"change": {"do": "undo", "undo": again}}
+        seen = (await http.post(f"{API}/preview", json=body)).json()
+        await http.post(f"{API}/revise", json=body | {"digest": seen["digest"]})
+        assert "press_2" in site.platform.plant.machine_types
+
+
+async def test_a_file_that_was_made_stays_once_another_hand_wrote_it_or_needs_it(
+    site: Site,
+) -> None:
+    async with site.client() as http:
+        await crawled(http)
+        offered = await mapped_by_a_new_type(http)
+        made, text = site.model / MADE, (site.model / MADE).read_text()
+        made.write_text(f"{text}# by another hand\n")
+        said = unescape(text_of((await http.get(offered)).text))
+        assert f"{MADE} was changed since: it cannot be undone any more" in said
+        made.write_text(text)
+        (site.model / "graz.yaml").write_text(
+            "site: graz\nareas:\n  hall:\n    lines:\n      line-1:\n        machines:\n"
+            "          im-09: {type: press_2, source: im09}\n"
+            'sources:\n  im09: {kind: opcua, endpoint: "opc.tcp://127.0.0.1:1"}\n'
+        )
+        page = (await http.get(offered)).text
+        assert "no machine type `press_2`" in unescape(text_of(page))
+        assert 'value="apply"' not in page
+
+
 async def test_watching_values_comes_back_with_how_many_spoke(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

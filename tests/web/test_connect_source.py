@@ -2,6 +2,7 @@
 
 import re
 from html import unescape
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -110,6 +111,21 @@ async def test_undoing_is_refused_once_somebody_wrote_since(site: Site) -> None:
         page = await shown(http, sel="im07", show="undo", undo=undo)
         assert "was changed since" in change(page)
         assert 'value="apply"' not in page
+
+
+async def test_what_cannot_be_kept_to_be_undone_is_written_and_offers_no_way_back(
+    site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with site.client() as http:
+        page = await shown(http, sel="im07", show="off")
+        (tmp_path / "data" / "connect").write_text("no folder")
+        where = await applied(http, page, sel="im07", show="off")
+        assert where == f"{PLACE}?sel=im07&applied=1"
+        assert "enabled: false" in texts(site.model)[FILE]
+        assert "cannot be undone, it could not be kept" in caplog.text
+        answer = await http.post(PLACE, data=sent(site, "im07", "show", interval="2 s"))
+        assert answer.status_code == 409
+        assert "the change cannot be kept: " in unescape(text_of(answer.text))
 
 
 async def test_secrets_of_the_model_are_neither_shown_nor_lost(

@@ -26,10 +26,11 @@ def make_folder(folder: Path) -> None:
         sync(path.parent)
 
 
-def replace_text(file: Path, text: str) -> None:
+def replace_text(file: Path, text: str, *, mode: int = 0o666) -> None:
     """Replace a small file whole: a reader sees the old or the new text, never half of one."""
     beside = file.with_name(f"{file.name}.{os.getpid()}.new")
-    with beside.open("w", encoding="utf-8") as stream:
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())

@@ -4,7 +4,6 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from isthmus.base.problem import Problem
@@ -14,6 +13,7 @@ from isthmus.model.masking import is_secret_key, is_variable, url_password
 from isthmus.model.plant import Kinds, Source
 from isthmus.model.write.edits import AddSource
 from isthmus.model.write.flow import Raw, flow, referring
+from isthmus.runtime.kept_file import KeptFile, raw_text
 from isthmus.web.workbench import RefusedChangeError, key_of
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -33,26 +33,24 @@ Kept = Mapping[str, Any]
 class Drafts:
     """One JSON file: name → site and entry, as they will stand in the model."""
 
-    def __init__(self, file: Path, secrets: Callable[[], str]) -> None:
+    def __init__(self, kept: KeptFile, secrets: Callable[[], str]) -> None:
         """`secrets`: text of the model's file with them."""
-        self._file, self._secrets = file, secrets
-        self._kept: dict[str, dict[str, Any]] = (
-            json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        )
+        self._kept, self._secrets = kept, secrets
         self._read: dict[tuple[str, str], Source] = {}
         """By what was read; reading takes longer than a page may."""
 
     def entry(self, name: str) -> Entry:
-        return self._kept[name]["entry"] if name in self._kept else {}
+        kept = self.kept(name)
+        return kept["entry"] if kept is not None else {}
 
     def addition(self, name: str) -> AddSource:
         """How it comes into the model."""
-        return AddSource(str(self._kept[name]["site"]), name, referring(self.entry(name)))
+        return AddSource(str(self._kept.entries[name]["site"]), name, referring(self.entry(name)))
 
     def sources(self) -> dict[str, Source]:
         """Those that can be read; one whose variable is gone meanwhile cannot be tried."""
         found = {}
-        for name, one in self._kept.items():
+        for name, one in self._kept.entries.items():
             try:
                 found[name] = self._source(one["site"], name, one["entry"])
             except RefusedChangeError:
@@ -61,39 +59,25 @@ class Drafts:
 
     def keep(self, site: str, name: str, entry: Entry) -> None:
         self._source(site, name, entry)
-        self._write(self._kept | {name: {"site": site, "entry": dict(entry)}})
+        self._kept.change({name: {"site": site, "entry": dict(entry)}})
 
     def discard(self, name: str) -> None:
         self.put_back({name: None})
 
     def kept(self, name: str) -> Kept | None:
         """As `put_back` takes it; None: there is no such draft."""
-        return self._kept.get(name)
+        return self._kept.entries.get(name)
 
     def put_back(self, before: Mapping[str, Kept | None]) -> None:
         """These are as they were, whether they can be read or not."""
-        others = {name: one for name, one in self._kept.items() if name not in before}
-        self._write(others | {name: dict(one) for name, one in before.items() if one is not None})
+        self._kept.change(before)
 
     def _source(self, site: str, name: str, entry: Entry) -> Source:
         secrets = self._secrets()
-        key = f"{site} {name} {json.dumps(entry, default=_text)}", secrets
+        key = f"{site} {name} {json.dumps(entry, default=raw_text)}", secrets
         if key not in self._read:
             self._read[key] = source_of(site, name, referring(entry), secrets)
         return self._read[key]
-
-    def _write(self, kept: dict[str, dict[str, Any]]) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        new = self._file.with_suffix(".new")
-        new.write_text(
-            json.dumps(kept, ensure_ascii=False, indent=1, default=_text), encoding="utf-8"
-        )
-        new.replace(self._file)
-        self._kept = kept
-
-
-def _text(reference: Raw) -> str:
-    return reference.text
 
 
 def source_of(site: str, name: str, entry: Entry, secrets: str = "") -> Source:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,14 +13,15 @@ from isthmus.model.changes import changes, interrupted_sources
 from isthmus.model.plant import Plant
 from isthmus.model.write.bulk import RowsError
 from isthmus.model.write.clone import MustDifferError
-from isthmus.model.write.edits import Edited, EditError, restored
+from isthmus.model.write.edits import Done, Edited, EditError, restored
 from isthmus.runtime.changing import put_back
 from isthmus.runtime.drafts import Kept
+from isthmus.runtime.kept_file import LOG, KeptFile
 from isthmus.runtime.open import kinds
 from isthmus.web.workbench import Draft, RefusedChangeError, Revised
 
 _KEPT: Final = 20
-"""Changes that can still be undone."""
+"""Changes that can still be undone; each is as large as the files it changed were."""
 
 Make = Callable[[], Edited]
 """Makes the change anew from the files as they are; EditError, RowsError, ProblemsError."""
@@ -28,12 +29,6 @@ Make = Callable[[], Edited]
 
 DraftsBefore = Mapping[str, Kept | None]
 """Drafts that a change took or gave, as they were before it."""
-
-
-@dataclass(frozen=True)
-class _Done:
-    change: Edited
-    drafts: DraftsBefore
 
 
 class ModelWriter:
@@ -44,10 +39,12 @@ class ModelWriter:
         plant: Callable[[], Plant],
         folder: Callable[[], Path],
         apply: Callable[[Path], Awaitable[Any]],
+        done: KeptFile,
     ) -> None:
+        """`done`: what was written and can be undone."""
         self._plant, self._folder, self._apply = plant, folder, apply
         self._writing = asyncio.Lock()
-        self._done: dict[str, _Done] = {}
+        self._done = done
 
     def draft(self, make: Make, need_codes: Sequence[str] = ()) -> Draft:
         """What would be written, checked and planned; touches no file."""
@@ -87,27 +84,30 @@ class ModelWriter:
             except BaseException:
                 await asyncio.to_thread(put_back, change)
                 raise
-            return Revised(changes(before, self._plant()), self._remembered(change, drafts))
+            undo = await asyncio.to_thread(self._remembered, change, drafts)
+            return Revised(changes(before, self._plant()), undo)
 
     def undone(self, undo: str) -> Edited:
         """The inverse of what was written; EditError where that is possible no more."""
-        done = self._done.get(undo)
-        if done is None:
+        kept = self._done.entries.get(undo)
+        if kept is None:
             raise EditError("this change can be undone no more: others came after it")
-        return restored(done.change, kinds())
+        return restored(self._folder(), Done(kept["before"], kept["after"]), kinds())
 
     def drafts_before(self, undo: str) -> DraftsBefore:
         """Drafts as they are to be once it is undone."""
-        return self._done[undo].drafts if undo in self._done else {}
+        kept = self._done.entries.get(undo)
+        return kept["drafts"] if kept is not None else {}
 
     def _remembered(self, change: Edited, drafts: DraftsBefore) -> str:
-        """Empty where files were made: those a person removes by hand."""
-        if not all(change.before.values()):
-            return ""
+        """Empty where there is no room to keep it: the change itself is written by then."""
         undo = secrets.token_hex(4)
-        self._done[undo] = _Done(change, drafts)
-        for old in list(self._done)[:-_KEPT]:
-            del self._done[old]
+        kept = {**asdict(change.done()), "drafts": drafts}
+        try:
+            self._done.change({undo: kept}, most=_KEPT)
+        except OSError as error:
+            LOG.warning("a change of the model cannot be undone, it could not be kept: %s", error)
+            return ""
         return undo
 
 

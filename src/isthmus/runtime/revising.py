@@ -1,6 +1,6 @@
 """From what a person wants of sources and machines on the Connect pages to a changed model."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, assert_never
@@ -46,24 +46,21 @@ Wanted = OfSource | AddedMachines | ClonedMachine
 
 @dataclass(frozen=True)
 class Rewritten:
-    """What a person wants a source to say, until it is written."""
+    """What a person wants a source to say otherwise, until it is written."""
 
-    base: Mapping[str, Any]
-    """What the model said then."""
-    entry: Mapping[str, Any]
-    source: Source
-    """What it would be."""
+    put: Mapping[str, Any]
+    drop: Sequence[str]
+
+    @classmethod
+    def between(cls, base: Mapping[str, Any], entry: Mapping[str, Any]) -> "Rewritten":
+        """`base`: what the model said, `entry`: all that the source is to say."""
+        put = {key: value for key, value in entry.items() if base.get(key, _NOTHING) != value}
+        return cls(put, [key for key in base if key not in entry])
 
     def over(self, now: Mapping[str, Any]) -> dict[str, Any]:
         """What the person changed, over what the model says by now."""
-        merged = {}
-        for key in dict.fromkeys([*now, *self.entry]):
-            mine = self.entry.get(key, _NOTHING)
-            theirs = now.get(key, _NOTHING)
-            value = theirs if mine == self.base.get(key, _NOTHING) else mine
-            if value is not _NOTHING:
-                merged[key] = value
-        return merged
+        kept = {key: value for key, value in now.items() if key not in self.drop}
+        return kept | dict(self.put)
 
 
 def revised(folder: Path, plant: Plant, wanted: Wanted) -> Edited:

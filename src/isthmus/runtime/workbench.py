@@ -26,12 +26,14 @@ from isthmus.runtime.changing import Asked, asked_for, change_of
 from isthmus.runtime.connect import Chosen, needs_codes, propose
 from isthmus.runtime.devices import Look, freely
 from isthmus.runtime.drafts import Drafts, no_secrets, said_of
+from isthmus.runtime.kept_file import KeptFile
 from isthmus.runtime.listening import Listening
 from isthmus.runtime.model_writer import ModelWriter
 from isthmus.runtime.revising import Rewritten, revised
 from isthmus.runtime.server_ways import ask_ways, make_certificate, trust
 from isthmus.runtime.settings import Settings
 from isthmus.runtime.trying import Trying
+from isthmus.runtime.waiting import Waiting
 from isthmus.web.workbench import (
     Choice,
     Crawling,
@@ -74,11 +76,14 @@ class Workbench:
         self._spaces: dict[str, AddressSpace] = {}
         self._listening: dict[str, Listening] = {}
         self._samples: dict[str, dict[str, tuple[Value, ...]]] = {}
-        self._drafts = Drafts(settings.data / "connect" / "drafts.json", self._secrets)
+        kept = settings.data / "connect"
+        self._drafts = Drafts(KeptFile(kept / "drafts.json"), self._secrets)
         self._ways: dict[str, Ways] = {}
         self._trials: dict[str, Trying] = {}
-        self._rewritten: dict[str, Rewritten] = {}
-        self._writer = ModelWriter(plant, folder, apply)
+        self._waiting = Waiting(KeptFile(kept / "waiting.json"))
+        self._changed: dict[str, Source] = {}
+        """Sources as they would be with what waits; to read one takes longer than a page may."""
+        self._writer = ModelWriter(plant, folder, apply, KeptFile(kept / "undo.json"))
         self._opening = threading.Lock()
 
     def _secrets(self) -> str:
@@ -121,18 +126,24 @@ class Workbench:
         await asyncio.gather(*(one.close() for one in left))
 
     async def ask_ways(self, name: str) -> None:
-        self._ways[name] = await ask_ways(self._wanted(name), self._look)
+        wanted = await asyncio.to_thread(self._wanted, name)
+        self._ways[name] = await ask_ways(wanted, self._look)
 
     def _wanted(self, name: str) -> Source:
         """As a person rewrote it, else as it is."""
-        rewritten = self._rewritten.get(name)
-        return self._known(name) if rewritten is None else rewritten.source
+        known, rewritten = self._known(name), self.rewritten(name)
+        if rewritten is None:
+            return known
+        if name not in self._changed:
+            self._changed[name] = self._revised(RevisedSource(name, rewritten))
+        return self._changed[name]
 
     def ways(self, name: str) -> Ways | None:
         return self._ways.get(name)
 
     async def trust(self, name: str, fingerprint: str) -> None:
-        await trust(self._wanted(name), fingerprint, self._look)
+        wanted = await asyncio.to_thread(self._wanted, name)
+        await trust(wanted, fingerprint, self._look)
         await self.ask_ways(name)
 
     def make_certificate(self) -> str:
@@ -151,7 +162,7 @@ class Workbench:
                 self._plant(),
                 seconds,
                 self._look,
-                changed=changed and name in self._rewritten,
+                changed=changed and self.rewritten(name) is not None,
             )
 
     def trial(self, name: str) -> Trial | None:
@@ -299,16 +310,18 @@ class Workbench:
             raise RefusedChangeError(str(error)) from error
 
     def rewritten(self, name: str) -> Mapping[str, Any] | None:
-        there = self._rewritten.get(name)
+        there = self._waiting.of(name) if name in self._plant().sources else None
         return there.over(self.written(name)) if there is not None else None
 
     def rewrite(self, name: str, entry: Mapping[str, Any]) -> None:
         no_secrets(self._known(name).site, name, entry)
         source = self._revised(RevisedSource(name, entry))
-        self._rewritten[name] = Rewritten(self.written(name), entry, source)
+        self._waiting.keep(name, Rewritten.between(self.written(name), entry))
+        self._changed[name] = source
 
     def forget(self, name: str) -> None:
-        self._rewritten.pop(name, None)
+        self._waiting.forget(name)
+        self._changed.pop(name, None)
 
     def preview(self, revision: Revision) -> Draft:
         return self._writer.draft(lambda: self._made(revision))

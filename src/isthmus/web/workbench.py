@@ -176,7 +176,7 @@ class Revised:
 
     changes: tuple[Change, ...]
     undo: str = ""
-    """Names the change, to undo it; empty: it cannot be."""
+    """Names the change, to undo it; empty: there was no room to keep it."""
 
 
 @dataclass(frozen=True)
@@ -303,7 +303,7 @@ class Workbench(Protocol):
         ...
 
     def rewritten(self, name: str) -> Mapping[str, Any] | None:
-        """What a person wants it to say; kept until it is written, or the platform stops."""
+        """What a person wants it to say; kept until it is written or forgotten."""
         ...
 
     def rewrite(self, name: str, entry: Mapping[str, Any]) -> None:

@@ -27,6 +27,7 @@ SENTENCES: Final[Mapping[str, str]] = MappingProxyType(
         "`<name>` is no OPC UA source": "`<name>` ist keine OPC-UA-Quelle",
         "`<name>` is in the model: its security is changed there": "`<name>` steht im Modell: seine Sicherheit wird dort geändert",
         "the model in <folder> cannot be written: <why>": "das Modell in <folder> ist nicht schreibbar: <why!>",
+        "the change cannot be kept: <why>": "die Änderung lässt sich nicht aufheben: <why!>",
         "the model was changed meanwhile: look at the change again": "das Modell wurde inzwischen geändert: sehen Sie die Änderung noch einmal an",
         "a list of tags needs a column `tag` (or `address`)": "eine Liste von Signalen braucht eine Spalte `tag` (oder `Adresse`)",
         "and <count#> rows more": "und <count> Zeilen mehr",

@@ -4,10 +4,12 @@ Nothing is written before the whole changed model was read and has no problem it
 """
 
 import difflib
+import hashlib
 import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, assert_never
@@ -142,8 +144,9 @@ class Edited:
 
     folder: Path
     before: Mapping[str, str]
-    """File → text; only files that change."""
+    """File → text; only files that change, empty where there is none yet."""
     after: Mapping[str, str]
+    """Empty where there is to be none any more."""
     loaded: Loaded = field(repr=False)
     """The whole model as it would be."""
 
@@ -158,15 +161,34 @@ class Edited:
             parts += [one if one.endswith("\n") else f"{one}\n" for one in lines]
         return "".join(parts)
 
+    def done(self) -> "Done":
+        """What is kept of it once it is written, so that it can be undone."""
+        return Done(dict(self.before), {name: digest(text) for name, text in self.after.items()})
+
     def write(self) -> None:
         """Put the files in place; ChangedMeanwhileError, and nothing written, if they changed."""
         for name, before in self.before.items():
             if _read_or_new(self.folder / name) != before:
                 said = f"{name} was changed since the preview: look at the new one first"
                 raise ChangedMeanwhileError(said)
-        waiting = [(_beside(self.folder / name, text), name) for name, text in self.after.items()]
+        written = {name: text for name, text in self.after.items() if text}
+        waiting = [(_beside(self.folder / name, text), name) for name, text in written.items()]
         for temporary, name in waiting:
             temporary.replace(self.folder / name)
+        for name in self.after.keys() - written.keys():
+            (self.folder / name).unlink()
+            with suppress(OSError):  # a folder of its own goes with the last file
+                (self.folder / name).parent.rmdir()
+
+
+@dataclass(frozen=True)
+class Done:
+    """A change that was written."""
+
+    before: Mapping[str, str]
+    """File → text; empty where it made the file."""
+    after: Mapping[str, str]
+    """File → digest of the text it wrote; of an empty one where it removed the file."""
 
 
 def edited(
@@ -194,15 +216,25 @@ def edited(
     return Edited(folder, before, after, now)
 
 
-def restored(change: Edited, kinds: Kinds, env: Mapping[str, str] | None = None) -> Edited:
+def restored(
+    folder: Path, done: Done, kinds: Kinds, env: Mapping[str, str] | None = None
+) -> Edited:
     """The inverse of a change that was written; ChangedMeanwhileError if somebody wrote since."""
-    for name, after in change.after.items():
-        if _read_or_new(change.folder / name) != after:
+    after = {name: _read_or_new(folder / name) for name in done.after}
+    for name, text in after.items():
+        if digest(text) != done.after[name]:
             raise ChangedMeanwhileError(f"{name} was changed since: it cannot be undone any more")
-    texts, unreadable = model_files(change.folder)
-    old = {name: _as_read(text) for name, text in change.before.items()}
-    now = read_texts(texts | old, kinds, os.environ if env is None else env, unreadable)
-    return Edited(change.folder, change.after, change.before, now)
+    texts, unreadable = model_files(folder)
+    texts |= {name: _as_read(text) for name, text in done.before.items()}
+    made = {name for name, text in done.before.items() if not text}
+    left = {name: text for name, text in texts.items() if name not in made}
+    now = read_texts(left, kinds, os.environ if env is None else env, unreadable)
+    return Edited(folder, after, done.before, now)
+
+
+def digest(text: str) -> str:
+    """What a text is known by."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def _new(before: Sequence[Problem], after: Sequence[Problem]) -> list[Problem]:

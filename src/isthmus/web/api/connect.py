@@ -239,7 +239,9 @@ class AppliedOut(BaseModel):
     """It is written, and the platform runs it."""
 
     changes: str
-    undo: str = Field(description="Names the change, to undo it; empty: it cannot be.")
+    undo: str = Field(
+        description="Names the change, to undo it, after a restart too; empty: no room to keep it."
+    )
 
 
 @router.get("/{source}/nodes")
