@@ -14,7 +14,7 @@ import pytest
 from asyncua import ua
 from asyncua.server.server import Server
 
-from isthmus.field.connectors.opcua import certificates, monitoring
+from isthmus.field.connectors.opcua import certificates, lookout, monitoring
 from isthmus.field.connectors.opcua.trust import TrustFolder
 from isthmus.testing.opcua_server import OpcuaServer, papers
 from isthmus.testing.tcp_proxy import LOOPBACK, TcpProxy
@@ -89,6 +89,33 @@ async def test_reconnects_leave_no_second_session_at_the_server(tmp_path, server
             most = max(most, len(server_sessions(server)), cable.connections)
         assert most == 1
         await plant.back()
+
+
+async def test_unwell_redundant_server_is_left_when_a_better_one_answers(
+    tmp_path, server, monkeypatch
+):
+    monkeypatch.setattr(lookout, "FIRST_LOOK", 0.2)
+    with OpcuaServer(VARIABLES) as other:
+        await other.run(_serve_with_150)
+        set_of = f', endpoints: ["opc.tcp://{LOOPBACK}:{other.port}"]'
+        async with (
+            TcpProxy(server.port) as cable,
+            connected(tmp_path, cable.port, set_of) as plant,
+        ):
+            await cable.refuse()
+            await plant.shows_unknown("lost")
+            await plant.back()
+            assert len(server_sessions(other)) == 1
+            await other.set(GOOD, 107)
+            await plant.until(lambda: plant.parts() == 7)
+            assert len(plant.gaps()) == 1
+            told = len(plant.told)
+            await server.set(GOOD, 108)
+            await cable.heal()
+            await plant.until(lambda: "back" in plant.told[told:])
+            await plant.until(lambda: plant.parts() == 8)
+            assert [gap.reason for gap in plant.gaps()] == ["lost", "lost"]
+            assert (len(server_sessions(server)), server_sessions(other)) == (1, [])
 
 
 async def test_subscription_silently_gone(tmp_path, server):
@@ -247,6 +274,10 @@ async def _end_sessions(server: Server) -> None:
     """As a server does that has run out of sessions: nothing is said, the socket stays open."""
     for link in server.bserver.clients:
         link.processor.session = None
+
+
+async def _serve_with_150(server: Server) -> None:
+    await server.get_node("i=2267").write_value(ua.Variant(150, ua.VariantType.Byte))
 
 
 async def _forget_subscriptions(server: Server) -> None:

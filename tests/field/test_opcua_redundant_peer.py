@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from isthmus.base.clock import DAY, SECOND, SystemClock
-from isthmus.field.connectors.opcua import OpcuaConnector, OpcuaSource, certificates
+from isthmus.field.connectors.opcua import OpcuaConnector, OpcuaSource, certificates, lookout
 from isthmus.field.connectors.opcua.session import ways_in
 from isthmus.field.connectors.opcua.trust import TrustFolder
 from isthmus.flow.contract import Gap
@@ -229,3 +229,52 @@ async def test_the_better_of_two_that_are_unwell_is_read_over_one_session_at_a_t
         every = sorted([*sessions(lasting.first), *sessions(lasting.second)])
     assert all(one.ended <= then.began for one, then in itertools.pairwise(every))
     assert every[-1].ended == float("inf")
+
+
+async def test_an_unwell_server_is_left_once_another_one_is_well_again_and_never_two_are_read(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first search is in vain: the other one answers, but serves worse."""
+    monkeypatch.setattr(lookout, "FIRST_LOOK", 0.5)
+    for peer, level in zip(pair, (100, 150), strict=True):
+        peer.tell(level=level)
+    async with running(tmp_path, pair.spec()) as made:
+        await made.until_it_is("stopped")
+        await made.until(lambda: "back" in [event.what for event in made.events])
+        pair.first.tell(level=255)
+        await made.until_it_is("execute")
+        gaps, states = made.gaps(), [state for _, state in made.states()]
+        lost = [event.detail for event in made.events if event.what == "lost"]
+        at_first, at_second = sessions(pair.first), sessions(pair.second)
+    every = sorted([*at_first, *at_second])
+    assert states[:3] == ["stopped", None, "stopped"]
+    assert states[-2:] == [None, "execute"]
+    assert {gap.reason for gap in gaps} == {"lost"}
+    assert all(gap.end is not None for gap in gaps)
+    assert all("is unwell (ServiceLevel 150) and opc.tcp" in detail for detail in lost)
+    assert all(one.ended <= then.began for one, then in itertools.pairwise(every))
+    assert every[-1] == at_first[-1]
+    assert every[-1].ended == float("inf")
+
+
+async def test_an_unwell_server_is_read_on_until_one_that_hangs_answers_again(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookout, "FIRST_LOOK", 0.2)
+    pair.second.tell(level=150)
+    os.kill(pair.first.pid, signal.SIGSTOP)
+    try:
+        async with running(tmp_path, pair.spec()) as made:
+            await made.until_it_is("stopped")
+            began = time.monotonic()
+            await made.until(lambda: time.monotonic() - began > 2 * TIMEOUT)
+            said, unheard = [event.what for event in made.events], made.gaps()
+            os.kill(pair.first.pid, signal.SIGCONT)
+            await made.until_it_is("execute")
+            (gap,) = made.gaps()
+            (session,) = sessions(pair.second)
+    finally:
+        os.kill(pair.first.pid, signal.SIGCONT)
+    assert (said, unheard) == (["connected"], [])
+    assert (gap.reason, gap.end is not None) == ("lost", True)
+    assert gap.start <= session.ended <= (gap.end or 0)

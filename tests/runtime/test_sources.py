@@ -67,6 +67,21 @@ async def test_a_new_connector_goes_on_where_the_log_ends(running: Running) -> N
     assert set(resumed) == {b"2"}
 
 
+async def test_what_a_connector_knows_is_handed_on_to_the_next(running: Running) -> None:
+    class Knowing(ListeningConnector):
+        async def open(self) -> None:
+            self.memory = (self.memory or 0) + 1
+            await super().open()
+
+    running.kind = Knowing
+    await connected(running)
+    await running.device.off()
+    await running.until(lambda: "lost" in running.said)
+    await running.device.on()
+    await running.until(lambda: "back" in running.said)
+    assert [one.memory for one in running.connectors] == [*range(1, len(running.connectors) + 1)]
+
+
 async def test_raw_is_kept_as_it_came(running: Running) -> None:
     await connected(running)
     [parcel] = running.log.read("raw", 0)

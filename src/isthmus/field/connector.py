@@ -82,6 +82,8 @@ class Connector(ABC, Generic[SpecT]):
         self.clock = clock
         self.allowance = Allowance(spec.budget)
         """Every request waits for its turn; the runtime sets that of the source before `open`."""
+        self.memory: Any = None
+        """What the next connector of this source should know; the runtime hands it on."""
 
     def resume(self, position: bytes) -> None:
         """Called before `open`, if a position was kept: all up to it is on our disk.

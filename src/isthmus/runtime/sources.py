@@ -115,6 +115,8 @@ class SourceRunner:
         self._line = line
         self._position: bytes | None = None
         """Where to read on after what was read last, of a source that has such a place."""
+        self._memory: Any = None
+        """What the last connector knew."""
         self._filled: Filled | None = None
         """How much of the open gap is filled from what the source itself kept."""
         self._failure = ""
@@ -156,6 +158,7 @@ class SourceRunner:
         """Open, read until something ends it, close; returns the pause in plant seconds."""
         connector = self._factory()
         connector.allowance = self._allowance  # a new connection is no new budget
+        connector.memory = self._memory
         self._polled, self._anew, self._position = connector.polled, None, None
         self._impaired.forget()
         self._forget_wrong()
@@ -179,6 +182,7 @@ class SourceRunner:
             await self._lost("fault", self._advice(fault, "This is a fault of Isthmus."))
             return self._refused.pause()
         finally:
+            self._memory = connector.memory
             await self._close(connector)
         return 0.0
 

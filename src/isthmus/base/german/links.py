@@ -160,6 +160,7 @@ _OPCUA: Final = {
     "endpoint": "Endpunkt",
     "lost <endpoint#>: <why>": "<endpoint> verloren: <why!>",
     "<endpoint#> serves worse than before (ServiceLevel <level#> instead of <before#>); the best server of the set is looked for": "<endpoint> dient schlechter als zuvor (ServiceLevel <level> statt <before>); der beste Server der Gruppe wird gesucht",
+    "<endpoint#> is unwell (ServiceLevel <level#>) and <other#> answers; the best server of the set is looked for": "<endpoint> geht es nicht gut (ServiceLevel <level>), und <other> antwortet; der beste Server der Gruppe wird gesucht",
     "the server's clock is <seconds#> s ahead of ours: set it right": "die Uhr des Servers geht <seconds> s vor: stellen Sie sie richtig",
     "the server's clock is <seconds#> s behind ours: set it right": "die Uhr des Servers geht <seconds> s nach: stellen Sie sie richtig",
     "the server's clock is <seconds#> s <side> ours: set it right": "die Uhr des Servers weicht <seconds> s von unserer ab: stellen Sie sie richtig",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from isthmus.field.connectors.opcua.asking import Asking
     from isthmus.field.connectors.opcua.history import History
+    from isthmus.field.connectors.opcua.lookout import Lookout
     from isthmus.field.connectors.opcua.subscription import Subscription
 
 WAIT = 1.0
@@ -40,6 +41,7 @@ class OpcuaConnector(Connector[OpcuaSource]):
         self._endpoint = spec.endpoint
         self._level = 0
         self._looked = 0.0
+        self._lookout: Lookout | None = None
         self._client: Client | None = None
         self._session: Asking | None = None
         self._subscription: Subscription | None = None
@@ -72,6 +74,7 @@ class OpcuaConnector(Connector[OpcuaSource]):
             await subscription.wait(WAIT)
             if self.spec.endpoints and not subscription.lost:
                 await self._look_at_level()
+                self._look_at_others()
         table = self._samples.take()
         subscription.drained()
         if subscription.failure is not None:
@@ -97,6 +100,24 @@ class OpcuaConnector(Connector[OpcuaSource]):
             )
         self._level = level
 
+    def _look_at_others(self) -> None:
+        """While this server is unwell. How well others serve only a session with them tells."""
+        from isthmus.field.connectors.opcua.lookout import Lookout
+        from isthmus.field.connectors.opcua.redundancy import HEALTHY
+
+        if self._level >= HEALTHY:
+            self.memory = None
+            return
+        in_vain = self.memory or 0
+        if self._lookout is None:
+            self._lookout = Lookout(self.name, self.spec, self._endpoint, in_vain)
+        if other := self._lookout.answers():
+            self.memory = in_vain + 1
+            raise Unreachable(
+                f"source `{self.name}`: {self._endpoint} is unwell (ServiceLevel {self._level}) "
+                f"and {other} answers; the best server of the set is looked for"
+            )
+
     def missed(self) -> list[Missed]:
         if self._subscription is None:
             return []
@@ -117,6 +138,8 @@ class OpcuaConnector(Connector[OpcuaSource]):
         return {"endpoint": self._endpoint, **told}
 
     async def close(self) -> None:
+        if self._lookout is not None:
+            await self._lookout.close()
         client, self._client = self._client, None
         if client is None:
             return
