@@ -12,9 +12,10 @@ from isthmus.field.connectors.mqtt.address import parse_address
 from isthmus.field.connectors.mqtt.payload import Subscribed
 from isthmus.field.connectors.mqtt.reader import Manner, Reader, reader
 from isthmus.field.samples import Samples
+from isthmus.flow.parcel import SAMPLES_SCHEMA
 
 NOW = parse_time("2026-03-02T06:00:00Z")
-COLUMNS = Samples.__slots__
+COLUMNS = SAMPLES_SCHEMA.names
 
 leaves = (
     st.none()

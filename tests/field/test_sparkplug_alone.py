@@ -11,6 +11,7 @@ from isthmus.field.connectors.sparkplug.proto import messages
 from isthmus.field.connectors.sparkplug.session import Message
 from isthmus.field.connectors.sparkplug.topics import Topic
 from isthmus.field.samples import Samples
+from isthmus.flow.parcel import SAMPLES_SCHEMA
 
 NODE = ("plant", "edge-1")
 START_MS = 1_772_000_000_000
@@ -93,7 +94,7 @@ def told(kind: type[Metrics], events: list[Any]) -> list[tuple[str, ...]]:
                 node.doubt(message.received)
             case _:
                 node.alive(message)
-    columns = (getattr(samples, name) for name in Samples.__slots__)
+    columns = (getattr(samples, name) for name in SAMPLES_SCHEMA.names)
     return list(zip(*([repr(one) for one in column] for column in columns), strict=True))
 
 
