@@ -13,9 +13,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from isthmus.base.clock import HOUR, MINUTE, SECOND, parse_time
+from isthmus.flow.parcel import Count, Shaped
 
 from .conftest import (
     LINE,
+    NOW,
     PASSWORD,
     REPOSITORY,
     STANDING,
@@ -394,6 +396,59 @@ def test_nothing_is_cut_off_and_no_number_wraps(open_page: Open, name: str, lang
         page.set_viewport_size({"width": width, "height": height})
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, width
         assert page.evaluate(WRAPPED) == [], width
+
+
+TABLETS = ((820, 1180), (1180, 820))
+BEYOND = """([cells, place]) => {
+    const edge = document.querySelector(place).getBoundingClientRect().right + 0.5;
+    return [...document.querySelectorAll(cells)]
+        .filter((cell) => cell.textContent.trim() && !cell.querySelector(".sr"))
+        .map((cell) => {
+            const range = document.createRange();
+            range.selectNodeContents(cell);
+            return [range.getBoundingClientRect(), cell.textContent.trim()];
+        })
+        .filter(([box], at, all) => {
+            const [next] = all[at + 1] ?? [{}];
+            const meets = next.top === box.top && next.left < box.right;
+            return box.right > edge || !box.width || meets;
+        })
+        .map(([box, text]) => text);
+}"""
+"""Texts that reach beyond the edge of where they stand or into the next one, or are hidden."""
+SIDEWAYS = """(place) => {
+    const scroller = document.querySelector(place);
+    return scroller.scrollWidth - scroller.clientWidth;
+}"""
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_a_tablet_shows_the_biggest_loss_and_what_runs_without_scrolling_sideways(
+    open_page: Open, language: str
+) -> None:
+    page = open_page("/overview/acme?cmp=prev", language=language)
+    for width, height in TABLETS:
+        page.set_viewport_size({"width": width, "height": height})
+        expect(page.locator("#places .loss").first).to_have_text(re.compile("Un(known|bekannt)"))
+        assert page.evaluate(BEYOND, ["#places .loss, #places .running", "#places .scroll"]) == []
+        assert page.evaluate(SIDEWAYS, "#places .scroll") <= 0, width
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("span", ["24h", "7d", "30d"])
+def test_a_tablet_shows_the_label_of_every_hour_that_has_one_whole(
+    open_page: Open, works: Works, language: str, span: str
+) -> None:
+    hours = [NOW // HOUR * HOUR - number * HOUR for number in range(31 * 24)]
+    counts = [Count("im-01", "t", hour, received=5, good=5, unmapped=5) for hour in hours]
+    works.logs["hamburg"].append("im-01", None, Shaped(counts=counts), now=NOW)
+    page = open_page(f"/complete/acme?range={span}", language=language)
+    for width, height in TABLETS:
+        page.set_viewport_size({"width": width, "height": height})
+        labels = page.locator(".heat thead th:not(:has(.sr))")
+        assert 6 <= labels.count() <= 12
+        assert page.evaluate(BEYOND, [".heat thead th", "#hours .scroll"]) == [], width
+        assert page.evaluate(SIDEWAYS, "#hours .scroll") <= 0, width
 
 
 def test_the_clock_of_the_page_is_plant_time(open_page: Open, works: Works) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from isthmus.base.clock import HOUR, Micros, to_datetime
+from isthmus.base.clock import DAY, HOUR, Micros, to_datetime
 from isthmus.data.completeness import (
     Completeness,
     Counts,
@@ -22,6 +22,9 @@ from isthmus.web.scope import machine_title
 from isthmus.web.timerange import span_text
 
 MOST_COLUMNS: Final = 48
+MOST_TIMES: Final = 12
+MOST_DAYS: Final = 8
+"""Labels over the heat table; a day is written longer than a time."""
 MOST_GAPS: Final = 50
 EXAMPLES: Final = 3
 STEPS: Final = (1, 2, 3, 4, 6, 12, 24, 48, 96, 192, 384)
@@ -92,8 +95,7 @@ def show(ask: Ask) -> Mapping[str, Any]:
         "total": found.total,
         "verdict": verdict(ask, found, raw, proved=all(one["complete"] for one in sequences)),
         "rows": rows,
-        "columns": _columns(found, step),
-        "every": max(1, -(-len(_columns(found, step)) // 12)),
+        "columns": _labelled(_columns(found, step), MOST_TIMES if step < DAY else MOST_DAYS),
         "step": step,
         "gaps": found.gaps[:MOST_GAPS],
         "more_gaps": len(found.gaps) - MOST_GAPS,
@@ -163,6 +165,12 @@ def _step(found: Completeness) -> Micros:
 
 def _columns(found: Completeness, step: Micros) -> list[Micros]:
     return list(range(found.start, found.end, step))
+
+
+def _labelled(columns: Sequence[Micros], most: int) -> list[tuple[Micros, bool]]:
+    """Columns and which of them are labelled: so that the last label has as much room as others."""
+    every = max(1, -(-len(columns) // most))
+    return [(start, (len(columns) - at) % every == 0) for at, start in enumerate(columns)]
 
 
 def _row(platform: Platform, name: str, found: Completeness, step: Micros) -> SourceRow:
