@@ -44,9 +44,10 @@ WRITTEN: dict[str, list[dict[str, Any]]] = {
     "opcua": [
         {"endpoint": "opc.tcp://a:4840", "endpoints": ["opc.tcp://b:4840"], "security": "sign",
          "policy": "Basic256Sha256", "certificate": "/c", "private_key": "/k",
-         "server_certificate": "/s", "timeout": "5 s", "sampling": "100 ms", "queue_size": 5,
-         "history": True, **USER},
-        {"endpoint": "opc.tcp://a", "user_certificate": "/c", "user_private_key": "/k"},
+         "server_certificate": ["/s", "/t"], "timeout": "5 s", "sampling": "100 ms",
+         "queue_size": 5, "history": True, **USER},
+        {"endpoint": "opc.tcp://a", "user_certificate": "/c", "user_private_key": "/k",
+         "server_certificate": "/s"},
     ],
     "modbus": [
         {"host": "plc", "port": 502, "framing": "rtu", "unit": 7, "word_order": "little",

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from cryptography import x509
 
 from isthmus.base.clock import DAY, SECOND, SystemClock
+from isthmus.field.connector import Refused
 from isthmus.field.connectors.opcua import OpcuaConnector, OpcuaSource, certificates, lookout
 from isthmus.field.connectors.opcua.session import ways_in
 from isthmus.field.connectors.opcua.trust import TrustFolder
@@ -144,15 +146,25 @@ async def running(folder: Path, spec: OpcuaSource) -> AsyncIterator[Plant]:
         made.log.close()
 
 
-async def trusted(pair: Pair, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """We have a certificate, and trust both servers."""
+def certified(folder: Path, monkeypatch: pytest.MonkeyPatch) -> TrustFolder:
+    """We have a certificate, and trust nobody."""
     monkeypatch.setenv("ISTHMUS_DATA", str(folder / "data"))
     ours, key = TrustFolder.of_this_site(), certificates.new_key()
     now, year = datetime.now(UTC), timedelta(days=365)
     ours.keep(certificates.issue(key, "plant-pc", now=now, valid=year), key)
+    return ours
+
+
+async def trusted(pair: Pair, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """We have a certificate, and trust both servers."""
+    ours = certified(folder, monkeypatch)
     for peer in pair:
-        ways = await ways_in("im07", pair.spec(), pair.endpoint(peer))
-        ours.trust(next(way.chain[0] for way in ways if way.chain))
+        ours.trust(await shown(pair, peer))
+
+
+async def shown(pair: Pair, peer: Peer) -> x509.Certificate:
+    ways = await ways_in("im07", pair.spec(), pair.endpoint(peer))
+    return next(way.chain[0] for way in ways if way.chain)
 
 
 @pytest.mark.parametrize("security", ["none", "sign_and_encrypt"])
@@ -278,3 +290,24 @@ async def test_an_unwell_server_is_read_on_until_one_that_hangs_answers_again(
     assert (said, unheard) == (["connected"], [])
     assert (gap.reason, gap.end is not None) == ("lost", True)
     assert gap.start <= session.ended <= (gap.end or 0)
+
+
+async def test_each_server_of_a_set_is_believed_by_a_certificate_of_its_own(
+    lasting: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certified(tmp_path, monkeypatch)
+    named = [tmp_path / "first.der", tmp_path / "second.der"]
+    for file, peer in zip(named, lasting, strict=True):
+        file.write_bytes(certificates.der(await shown(lasting, peer)))
+    values = []
+    for levels in ((255, 255), (100, 150)):
+        for peer, level in zip(lasting, levels, strict=True):
+            peer.tell(level=level)
+        spec = lasting.spec(security="sign_and_encrypt", server_certificate=named)
+        async with opened(OpcuaConnector("im07", spec, (STATE,), SystemClock())) as reading:
+            values += [one.value for one in await read_until(reading, lambda seen: len(seen) >= 1)]
+    assert values == [6.0, 2.0]
+    swapped = lasting.spec(security="sign_and_encrypt", server_certificate=named[::-1])
+    with pytest.raises(Refused) as refused:
+        await OpcuaConnector("im07", swapped, (STATE,), SystemClock()).open()
+    assert str(refused.value).count("is not the one that `server_certificate` names") == 2

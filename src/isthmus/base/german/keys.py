@@ -22,7 +22,7 @@ _PLC: Final = {
     "Further servers of the same redundant set; all have the same nodes.": "Weitere Server derselben redundanten Gruppe; alle haben dieselben Knoten.",
     "Used unless `security` is `none`.": "Gilt, wenn `security` nicht `none` ist.",
     "Ours for this source (.der or .pem); without it the one of `isthmus certs create`.": "Unseres für diese Quelle (.der oder .pem); ohne Angabe das von `isthmus certs create`.",
-    "The only one we accept from the server; without it those of `isthmus certs list`.": "Das einzige, das wir vom Server annehmen; ohne Angabe die aus `isthmus certs list`.",
+    "The only one we accept from the server, or a list with one for each server: that of `endpoint` first; without it those of `isthmus certs list`.": "Das einzige, das wir vom Server annehmen, oder eine Liste mit einem für jeden Server: das von `endpoint` zuerst; ohne Angabe die aus `isthmus certs list`.",
     "Of a user who signs in with a certificate instead of a password.": "Eines Benutzers, der sich mit einem Zertifikat statt eines Passworts anmeldet.",
     "For each answer; a link that is silently dead is noticed within this time, too.": "Für jede Antwort; auch eine still gestorbene Verbindung fällt in dieser Zeit auf.",
     "How often the server looks at a value; without it: as often as it publishes (`interval`).": "Wie oft der Server nach einem Wert sieht; ohne Angabe so oft, wie er veröffentlicht (`interval`).",

@@ -33,6 +33,7 @@ _PLC: Final = {
     "a user signs in with `user` or with `user_certificate`, not with both": "ein Benutzer meldet sich mit `user` oder mit `user_certificate` an, nicht mit beiden",
     "a `password` needs a `user`": "ein `password` braucht einen `user`",
     "`<key>` needs `<other>`": "`<key>` braucht `<other>`",
+    "`server_certificate` names <files#> certificates, `endpoint` and `endpoints` <servers#> servers: write one for all, or one for each, that of `endpoint` first": "`server_certificate` nennt <files> Zertifikate, `endpoint` und `endpoints` <servers> Server: schreiben Sie eines für alle oder eines für jeden, das von `endpoint` zuerst",
     "`<endpoint>`: port 0 is no port": "`<endpoint>`: Port 0 ist kein Port",
     "`<tag>` is no address; write area, byte, and type, such as `DB10.4:real`, `DB10.14.0:bool`, `DB10.26:string[10]`, `M20:int`, `I0.3:bool`, `Q4:word`, or as TIA shows it: `DB10.DBX14.0`, `DB10.DBD4:real`, `MW20`": "`<tag>` ist keine Adresse; schreiben Sie Bereich, Byte und Typ, etwa `DB10.4:real`, `DB10.14.0:bool`, `DB10.26:string[10]`, `M20:int`, `I0.3:bool`, `Q4:word`, oder wie TIA es zeigt: `DB10.DBX14.0`, `DB10.DBD4:real`, `MW20`",
     "<area#> is always `<kind>`, not `<type>`": "<area> ist immer `<kind>`, nicht `<type>`",

@@ -178,4 +178,4 @@ def _plain(annotation: Any) -> tuple[Any, bool, list[Any]]:
 
 
 def _is_text(annotation: Any) -> bool:
-    return _plain(annotation)[0] is str
+    return _plain(annotation)[0] in {str, Path}

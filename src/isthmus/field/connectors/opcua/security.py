@@ -74,7 +74,7 @@ async def secure(client: Client, name: str, spec: OpcuaSource, endpoint: str) ->
     ours = _ours(name, certificate, now)
     with _readable(name, f"private key {key}"):
         await load_private_key(key)
-    pinned = _pinned(name, spec)
+    pinned = _pinned(name, spec.pinned(endpoint))
     way = _way(await offered(client), name, spec, endpoint)
     await _check(way, pinned, folder, now, _Asked(name, endpoint))
     client.application_uri = certificates.application_uri(ours) or client.application_uri
@@ -113,11 +113,11 @@ def _ours(name: str, path: Path, now: datetime) -> x509.Certificate:
     return ours
 
 
-def _pinned(name: str, spec: OpcuaSource) -> x509.Certificate | None:
-    if spec.server_certificate is None:
+def _pinned(name: str, file: Path | None) -> x509.Certificate | None:
+    if file is None:
         return None
-    with _readable(name, f"certificate {spec.server_certificate}"):
-        return certificates.load(spec.server_certificate)[0]
+    with _readable(name, f"certificate {file}"):
+        return certificates.load(file)[0]
 
 
 def _way(ways: list[Offered], name: str, spec: OpcuaSource, endpoint: str) -> Offered:

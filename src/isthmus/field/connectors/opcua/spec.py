@@ -1,10 +1,17 @@
 """What a person writes about an OPC UA source; no driver here."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from isthmus.field.connectors.opcua.address import EventTag, NodeTag, parse
 from isthmus.model.spec.site import SourceSpec
@@ -14,6 +21,26 @@ Endpoint = Annotated[
     str, Field(pattern=r"^opc\.tcp://(\[[0-9A-Fa-f:.]+\]|[^\s/:@\[\]]+)(:\d{1,5})?(/\S*)?$")
 ]
 """`opc.tcp://10.1.4.7:4840`; user and password have keys of their own."""
+
+
+def _as_tuple(value: Any) -> Any:
+    """One file is a list of one; and strict reading takes no list for a tuple by itself."""
+    match value:
+        case str() | Path():
+            return (value,)
+        case list():
+            return tuple(value)
+        case None:
+            return ()
+        case _:
+            return value
+
+
+Files = Annotated[
+    tuple[Path, ...],
+    BeforeValidator(_as_tuple, json_schema_input_type=Path | list[Path] | None),
+]
+"""One file, or a list of them."""
 
 
 class OpcuaSource(SourceSpec):
@@ -33,8 +60,9 @@ class OpcuaSource(SourceSpec):
     certificate: Path | None = None
     """Ours for this source (.der or .pem); without it the one of `isthmus certs create`."""
     private_key: Path | None = None
-    server_certificate: Path | None = None
-    """The only one we accept from the server; without it those of `isthmus certs list`."""
+    server_certificate: Files = ()
+    """The only one we accept from the server, or a list with one for each server: that of
+    `endpoint` first; without it those of `isthmus certs list`."""
     user: str | None = None
     password: SecretStr | None = None
     user_certificate: Path | None = None
@@ -50,6 +78,20 @@ class OpcuaSource(SourceSpec):
     history: bool = False
     """After an outage, fill the gap from what the server has stored meanwhile."""
 
+    @field_validator("server_certificate")
+    @classmethod
+    def _one_or_one_each(cls, files: tuple[Path, ...], info: ValidationInfo) -> tuple[Path, ...]:
+        if "endpoints" not in info.data:
+            return files  # what is wrong there is said already
+        servers = 1 + len(info.data["endpoints"])
+        if len(files) > 1 and len(files) != servers:
+            raise ValueError(
+                f"`server_certificate` names {len(files)} certificates, `endpoint` and "
+                f"`endpoints` {servers} servers: write one for all, or one for each, that of "
+                "`endpoint` first"
+            )
+        return files
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
         _both("certificate", self.certificate, "private_key", self.private_key)
@@ -64,6 +106,16 @@ class OpcuaSource(SourceSpec):
             if (urlsplit(endpoint).port or 1) < 1:  # a port beyond 65535 raises by itself
                 raise ValueError(f"`{endpoint}`: port 0 is no port")
         return self
+
+    def pinned(self, endpoint: str) -> Path | None:
+        """The only certificate we accept from this server; None: those that are trusted."""
+        match self.server_certificate:
+            case ():
+                return None
+            case (one,):
+                return one
+            case several:
+                return several[(self.endpoint, *self.endpoints).index(endpoint)]
 
     @property
     def reaches(self) -> str | None:
