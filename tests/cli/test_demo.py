@@ -1,11 +1,13 @@
 """The reference company, seen from another terminal."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime
+from itertools import count
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from typer.testing import CliRunner
@@ -104,13 +106,70 @@ def test_a_second_start_goes_on_and_tells_nothing_twice(
             assert view.running_gaps() == []
 
 
+@pytest.mark.parametrize("stops", [1, 2, 12, 40])
 def test_a_start_after_a_stop_amid_history_tells_the_rest_and_nothing_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stops: int
 ) -> None:
+    monkeypatch.setattr(feed, "PARCEL", 30)
     once, twice = tmp_path / "once", tmp_path / "twice"
-    fed(once, monkeypatch, BEGIN + HOUR)
-    asked = iter([False] * 5 + [True])
-    fed(twice, monkeypatch, BEGIN + HOUR, lambda: next(asked))
+    fed(once, monkeypatch, BEGIN + 3 * HOUR)
+    asked = count()
+    fed(twice, monkeypatch, BEGIN + 3 * HOUR, lambda: next(asked) >= stops)
     assert 0 < len(parts(twice)) < len(parts(once))
-    fed(twice, monkeypatch, BEGIN + HOUR)
+    fed(twice, monkeypatch, BEGIN + 3 * HOUR)
+    assert_alike(twice, once)
+
+
+@pytest.mark.parametrize("died", [1, 5, 20, 33])
+def test_a_feed_that_was_killed_goes_on_with_what_it_had_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, died: int
+) -> None:
+    """Amid a source, with parcels of it on disk and others not."""
+    monkeypatch.setattr(feed, "PARCEL", 30)
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    fed(once, monkeypatch, BEGIN + 3 * HOUR)
+    opened: list[SqliteLog] = []
+    with monkeypatch.context() as patch:
+        append, appended = SqliteLog.append, count(1)
+
+        def dies(log: SqliteLog, *args: Any, **keys: Any) -> int:
+            seq = append(log, *args, **keys)
+            if next(appended) == died:
+                raise KeyboardInterrupt
+            return seq
+
+        def kept(settings: Settings, site: Any) -> SqliteLog:
+            opened.append(open_log(settings, site))
+            return opened[-1]
+
+        patch.setattr(SqliteLog, "append", dies)
+        patch.setattr(feed, "open_log", kept)
+        with pytest.raises(KeyboardInterrupt):
+            fed(twice, monkeypatch, BEGIN + 3 * HOUR)
+    for log in opened:
+        log.close()
+    assert 0 < sum(rows(twice).values()) < sum(rows(once).values())
+    fed(twice, monkeypatch, BEGIN + 3 * HOUR)
+    assert_alike(twice, once)
+
+
+def assert_alike(twice: Path, once: Path) -> None:
+    """The second start only shows present values of one source once more, as it connects again."""
+    whole, of_two = rows(once), rows(twice)
     assert parts(twice) == parts(once)
+    assert whole - of_two == Counter()
+    again = of_two - whole
+    assert len({source for _, source, _ in again}) <= 1
+    assert again.total() <= 5
+    assert "stop_reason" in {name for name, _, _ in whole}
+    assert "stop_reason" not in {name for name, _, _ in again}
+
+
+def rows(data: Path) -> Counter[tuple[str, str, str]]:
+    """Table, source and what every row says, but for when and from how many samples it came."""
+    told: Counter[tuple[str, str, str]] = Counter()
+    for log in logs(data):
+        for parcel in log.read("rows", 0, 100_000):
+            table = parcel.table().drop_columns(["_received", "_samples"])
+            told.update((parcel.name, row["_source"], repr(row)) for row in table.to_pylist())
+    return told

@@ -1,14 +1,15 @@
 """Feeds the reference company's past through the same path as live data: shape, log, ledger.
 
 `python -m isthmus.cli.feed MODEL SIM.json`, run by `isthmus demo` before the platform starts. It
-goes on from where the last run ended, so a second start shows no hole the machines did not have.
+goes on from where the last run ended, however it ended: each parcel and the moment up to which it
+tells everything are one transaction. So a second start shows no hole the machines did not have.
 """
 
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,7 +26,7 @@ from isthmus.runtime.open import load_plant, open_log
 from isthmus.runtime.settings import Settings
 from isthmus.testing.sim.fleet import SimMachine
 from isthmus.testing.sim.outages import Outage, outages
-from isthmus.testing.sim.people import said
+from isthmus.testing.sim.people import Said, said
 from isthmus.testing.sim.run import BROKER
 from isthmus.testing.sim.run import Settings as SimSettings
 from isthmus.testing.sim.story import SOURCES, Story
@@ -44,6 +45,8 @@ class Feeder:
     source: Source
     log: SqliteLog
     story: Story
+    said: list[Said]
+    """What people say about its stops and nobody was told yet, the latest first."""
 
     def __post_init__(self) -> None:
         self.mapping = Mapping.of(self.source, self.plant)
@@ -64,26 +67,27 @@ class Feeder:
             for _ in self.story.until(fed):
                 pass
         begin = self.story.start if fed is None else fed
-        yield self._write(self._snapshot(begin))
         for start, back in spans:
             if back <= begin:
                 continue
             if start >= end:
                 break
-            yield from self._stretch(max(start, begin))
-            self._lose(start, min(back, end))
-            for _ in self.story.until(min(back, end)):
+            if start > begin:
+                yield from self._stretch(begin, start)
+            begin = min(back, end)
+            self._lose(start, begin)
+            for _ in self.story.until(begin):
                 pass  # nobody listened
-            yield self._write(self._snapshot(min(back, end)))
-        yield from self._stretch(end)
-        self.log.alive([self.source.name], end)
+        yield from self._stretch(begin, end)
 
-    def _stretch(self, end: Micros) -> Iterator[int]:
-        waiting: list[Write] = []
+    def _stretch(self, begin: Micros, end: Micros) -> Iterator[int]:
+        """What is shown at its begin, and all that happens until its end."""
+        waiting = self._snapshot(begin)
         for happening in self.story.until(end):
             for write in happening.writes:
                 waiting += message_values(happening.machine, write)
-            if len(waiting) >= PARCEL:
+            # Only where nothing happens before it is heard: the next run goes on from there.
+            if len(waiting) >= PARCEL and self._heard(waiting[-1]) < self.story.next_time():
                 yield self._write(waiting)
                 waiting = []
         yield self._write(waiting, end)
@@ -94,17 +98,31 @@ class Feeder:
         return [value for write in shown for value in message_values(machine, write)]
 
     def _write(self, waiting: list[Write], at: Micros | None = None) -> int:
-        now = max((write.time for write in waiting), default=at or 0) + DELAY
+        now = max([at or 0, *map(self._heard, waiting[-1:])])
         samples = self._samples(waiting)
-        shaped = shape(samples, self.mapping, self.state, now=max(now, at or 0))
+        shaped = shape(samples, self.mapping, self.state, now=now)
         self.state = shaped.state if shaped.state is not None else self.state
-        self.log.append(self.source.name, samples if waiting else None, shaped, now=now)
+        rows = [*shaped.rows, _reasons(self._said_before(now))]
+        self.log.append(self.source.name, samples, replace(shaped, rows=rows), now=now)
         return len(waiting)
 
+    def _said_before(self, now: Micros) -> list[Said]:
+        found = []
+        while self.said and self.said[-1].recorded < now:
+            found.append(self.said.pop())
+        return found
+
+    def _seen(self, write: Write) -> Micros:
+        """A polled register is seen at the next poll, not when it changed."""
+        if self.source.spec.kind == "modbus":
+            return -(-write.time // SECOND) * SECOND
+        return write.time
+
+    def _heard(self, write: Write) -> Micros:
+        return self._seen(write) + DELAY
+
     def _samples(self, waiting: list[Write]) -> pa.Table:
-        # A polled register is seen at the next poll, not when it changed.
-        polled = self.source.spec.kind == "modbus"
-        times = [-(-w.time // SECOND) * SECOND if polled else w.time for w in waiting]
+        times = [self._seen(write) for write in waiting]
         numbers = [float(w.value) if not isinstance(w.value, str) else None for w in waiting]
         texts = [w.value if isinstance(w.value, str) else None for w in waiting]
         return pa.table(
@@ -128,7 +146,7 @@ class Feeder:
 
 
 def main(model: Path, sim: SimSettings, stopping: Callable[[], bool] = lambda: False) -> None:
-    """All sources, or as many until `stopping`: half of one would be told again the next time."""
+    """All sources, or as much of them until `stopping`; the next run tells the rest."""
     settings = Settings.of()
     plant = load_plant(model)
     logs = {name: open_log(settings, site) for name, site in plant.sites.items()}
@@ -145,13 +163,15 @@ def main(model: Path, sim: SimSettings, stopping: Callable[[], bool] = lambda: F
             fed = _heard_until(log, name)
             if fed is None or fed + MINUTE < end:
                 story = Story(name, sim.seed, sim.start)
-                feeder = Feeder(plant, source, log, story)
+                told = _said(story.machines, sim, fed or sim.start, end)
+                feeder = Feeder(plant, source, log, story, told)
                 feeder.go_on()
                 cut = BROKER if source.spec.kind == "mqtt" else name
                 spans = _before(outages(cut, sim.seed, sim.start), end) if sim.faults else []
-                total += sum(feeder.feed(spans, end, fed))
-                reasons = _reasons(story.machines, sim, fed or sim.start, end)
-                log.append_rows([reasons], now=end)
+                for count in feeder.feed(spans, end, fed):
+                    total += count
+                    if stopping():
+                        break
             progress.advance(step)
     for log in logs.values():
         log.close()
@@ -165,14 +185,21 @@ def _heard_until(log: SqliteLog, source: str) -> Micros | None:
         return max(gaps, default=view.last_alive().get(source))
 
 
-def _reasons(machines: Sequence[SimMachine], sim: SimSettings, start: Micros, end: Micros) -> Rows:
-    """What people said about stops of these days, as the page would have recorded it."""
+def _said(
+    machines: Sequence[SimMachine], sim: SimSettings, start: Micros, end: Micros
+) -> list[Said]:
+    """What people said about stops from `start` on, the latest first."""
     told = [
         one
         for machine in machines
         for one in said(machine, sim.seed, sim.start, end)
         if one.recorded >= start
     ]
+    return sorted(told, key=lambda one: one.recorded, reverse=True)
+
+
+def _reasons(told: Sequence[Said]) -> Rows:
+    """As the page would have recorded them."""
     columns = {
         "id": [f"{one.machine}@{one.start}" for one in told],
         "machine": [one.machine for one in told],
