@@ -106,6 +106,13 @@ def test_a_clock_that_goes_back_is_noticed_wherever_its_values_stand_in_a_parcel
     assert verdicts(clocks.judge(back, live=True)) == {"saw": "back"}
 
 
+def test_polls_that_only_went_on_are_not_forgotten_when_one_does_not(clocks):
+    for now in (HOUR, HOUR + 1, HOUR + 2):
+        assert clocks.judge(together(("p1", now, now), ("s1", now, now)), live=True) == []
+    (found,) = clocks.judge(together(("s1", 2, HOUR + 3)), live=True)
+    assert (found.machine, found.verdict, found.by) == ("saw", "back", HOUR * 1e6)
+
+
 def test_a_tag_that_two_machines_read_tells_of_one_clock(clocks):
     assert verdicts(clocks.judge(together(("p1", HOUR, 0)), live=True)) == {"press": "ahead"}
 

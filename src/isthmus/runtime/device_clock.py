@@ -47,6 +47,10 @@ class Clocks:
         self._owners = pa.array(owners.values(), pa.int32())
         self._placed: tuple[pa.ChunkedArray, _Placed] | None = None
         """Tags of the last parcel, and where its machines stand: a whole poll has the same ones."""
+        self._newest: Micros | None = None
+        """Of the last parcel, if the order of all of its times was fine."""
+        self._passed: pa.Table | None = None
+        """That parcel, if its times are not among those seen yet."""
 
     @property
     def are_one(self) -> bool:
@@ -66,10 +70,15 @@ class Clocks:
             return []  # as almost always, also of a hundred thousand tags
         placed = self._places(samples["tag"])
         apart = self._apart(placed, samples) if ahead else set()
+        if live and not apart and self._goes_on(samples):
+            return []
+        self._catch_up()
         found: list[Judged] = []
         for number in apart:
             own = samples.filter(pc.equal(placed.numbers, number))
             found += self._judged(number, self._clocks[number].judge(own, live=live))
+        if apart or not live:
+            self._newest = None
         return found + self._judge_order(samples, placed, apart) if live else found
 
     def _apart(self, placed: "_Placed", samples: pa.Table) -> set[int]:
@@ -88,8 +97,25 @@ class Clocks:
                 found += self._judged(number, self._clocks[number].judge_order(order))
         return found
 
+    def _goes_on(self, samples: pa.Table) -> bool:
+        """Whether the tags of the last parcel have come again, and no time is before any of it."""
+        bounds = pc.min_max(samples["device_time"])
+        newest, self._newest = self._newest, bounds["max"].value
+        if newest is None or bounds["min"].value < newest:
+            return False
+        self._passed = samples
+        return True
+
+    def _catch_up(self) -> None:
+        """What went on is seen, before anything is judged by it."""
+        passed, self._passed = self._passed, None
+        if passed is not None:
+            self._judge_order(passed, self._places(passed["tag"]), set())
+
     def _places(self, tags: pa.ChunkedArray) -> "_Placed":
         if self._placed is None or not self._placed[0].equals(tags):
+            self._catch_up()
+            self._newest = None
             numbers = single(self._owners.take(pc.index_in(tags, value_set=self._tags)))
             self._placed = tags, _Placed.of(numbers)
         return self._placed[1]
