@@ -94,7 +94,7 @@ def test_pauses_double_up_to_the_longest_with_jitter() -> None:
 
 
 async def test_a_call_that_is_stopped_is_cancelled() -> None:
-    stopping, cancelled = asyncio.Event(), asyncio.Event()
+    stopping, cancelled = asyncio.get_running_loop().create_future(), asyncio.Event()
 
     async def hangs() -> int:
         try:
@@ -103,6 +103,6 @@ async def test_a_call_that_is_stopped_is_cancelled() -> None:
             cancelled.set()
         return 1
 
-    stopping.set()
+    stopping.set_result(None)
     assert await bounded(hangs(), 60, "reading", stopping) is None
     assert cancelled.is_set()

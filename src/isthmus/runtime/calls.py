@@ -16,16 +16,14 @@ class FaultError(Exception):
 
 
 async def bounded(
-    work: Coroutine[Any, Any, T], seconds: float, doing: str, stopping: asyncio.Event | None
+    work: Coroutine[Any, Any, T], seconds: float, doing: str, stopping: asyncio.Future[Any] | None
 ) -> T | None:
     """The result; None when `stopping` came first. Unreachable if it takes longer than `seconds`.
 
     A connector has its own, shorter timeouts; this bounds a call that hangs in spite of them.
     """
     task = asyncio.ensure_future(work)
-    awaited: set[asyncio.Future[Any]] = {task}
-    if stopping is not None:
-        awaited.add(asyncio.ensure_future(stopping.wait()))
+    awaited = {task} if stopping is None else {task, stopping}
     try:
         await asyncio.wait(awaited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -35,29 +33,32 @@ async def bounded(
     except Exception as error:
         raise FaultError(f"{type(error).__name__} while {doing}: {error}.") from error
     finally:
-        await _end(awaited)
-    if stopping is not None and stopping.is_set():
+        await _end(task)
+    if stopping is not None and stopping.done():
         return None
     raise Unreachable(f"no answer for {seconds:g} s while {doing}.")
 
 
-async def _end(tasks: set[asyncio.Future[Any]]) -> None:
-    pending = [task for task in tasks if not task.done()]
-    for task in pending:
+async def _end(task: asyncio.Future[Any]) -> None:
+    if not task.done():
         task.cancel()
-    if pending:
-        await asyncio.wait(pending, timeout=_CANCEL_SECONDS)
+        await asyncio.wait([task], timeout=_CANCEL_SECONDS)
 
 
 async def noticed(
     work: Coroutine[Any, Any, T], seconds: float, late: Callable[[], Coroutine[Any, Any, None]]
 ) -> T:
     """The result; if it takes longer than `seconds`, `late` is called meanwhile."""
-    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    called: list[asyncio.Task[None]] = []
+    timer = loop.call_later(seconds, lambda: called.append(loop.create_task(late())))
     try:
-        done, _ = await asyncio.wait({task}, timeout=seconds)
-        if not done:
-            await late()
-        return await task
+        return await work
+    except asyncio.CancelledError:
+        for one in called:
+            one.cancel()
+        raise
     finally:
-        await _end({task})
+        timer.cancel()
+        for one in called:
+            await one

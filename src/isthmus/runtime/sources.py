@@ -128,11 +128,13 @@ class SourceRunner:
         )
         self._since = await asyncio.to_thread(self._intake.open_since)
         self._heard = self.clock.now()
+        self._stopped = asyncio.ensure_future(self._stopping.wait())
         try:
             with suppress(_Stopped):
                 await self._sessions()
         finally:
             await self._farewell()
+            self._stopped.cancel()
 
     def stop(self, why: str = say.STOPPED) -> None:
         """End soon and cleanly: what was read is written, the connector is closed."""
@@ -487,7 +489,7 @@ class SourceRunner:
         self, work: Coroutine[Any, Any, T], seconds: float, doing: str, *, finish: bool = False
     ) -> T | None:
         """None when `stop()` came first, unless it must `finish`."""
-        return await bounded(work, seconds, doing, None if finish else self._stopping)
+        return await bounded(work, seconds, doing, None if finish else self._stopped)
 
     async def _close(self, connector: AnyConnector) -> None:
         """A connector that cannot even close is left behind; the next one is new."""
@@ -500,8 +502,7 @@ class SourceRunner:
     async def _wait(self, seconds: float) -> None:
         """Wall time; ends early when we are stopped."""
         if seconds > 0:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), seconds)
+            await asyncio.wait([self._stopped], timeout=seconds)
 
     def _in_wall_time(self, plant_seconds: float) -> float:
         return max(FASTEST_POLL, plant_seconds / self.clock.speed) if plant_seconds else 0.0
