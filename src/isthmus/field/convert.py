@@ -20,6 +20,7 @@ from isthmus.flow.parcel import BAD, UNCERTAIN
 BAD_DECODING: Final = 0x8007_0000
 BAD_GRADE: Final = 2
 
+_GOOD = pa.scalar(0, pa.int16())
 _WORST = pa.scalar(BAD_GRADE, pa.uint32())
 _INT64 = 2.0**63
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -34,8 +35,9 @@ def graded(samples: pa.RecordBatch) -> pa.RecordBatch:
     time we were told counts, so that the machine still becomes unknown at once.
     """
     if _is_usual(samples):
-        nothing = pa.repeat(_code(Why.FINE), samples.num_rows)
-        return with_columns(samples, grade=nothing.cast(pa.int16()), why=nothing)
+        count = samples.num_rows
+        good, fine = pa.repeat(_GOOD, count), pa.repeat(_code(Why.FINE), count)
+        return with_columns(samples, grade=good, why=fine)
     number, text, quality = samples["number"], samples["text"], samples["quality"]
     time, received = samples["time"], samples["received"]
     bad = pc.greater_equal(quality, pa.scalar(BAD, pa.uint32()))
@@ -76,6 +78,8 @@ def converted(entries: pa.RecordBatch, mapping: Mapping) -> tuple[pa.RecordBatch
     """Every entry with its value, and the pool that positions in `whole` point into."""
     kind = mapping.kind.take(entries["field"])
     entries = entries.append_column("kind", kind)
+    if mapping.has_numbers_alone:
+        return _numbers(entries, mapping).select(_ENTRY), mapping.names
     numeric, other = split(entries, below(kind, Kind.CODE))
     codes, texts = split(other, equals(other["kind"], Kind.CODE))
     parts, pool = [], mapping.names
@@ -170,7 +174,9 @@ def _wrong(
         if boolean is not None:
             yield pc.and_(pc.is_null(amount), boolean), Why.NOT_BOOLEAN
         yield pc.is_null(amount), Why.NOT_A_NUMBER
-    yield pc.invert(pc.is_finite(amount)), Why.NOT_FINITE
+    finite = pc.is_finite(amount)
+    if not pc.all(finite, min_count=0).as_py():
+        yield pc.invert(finite), Why.NOT_FINITE
     if boolean is not None:
         yield pc.and_(boolean, pc.not_equal(pc.multiply(amount, amount), amount)), Why.NOT_BOOLEAN
     if mapping.has_integers:

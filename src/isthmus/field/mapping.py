@@ -188,6 +188,15 @@ class Mapping:
         return not {Kind.INTEGER, Kind.BOOLEAN, Kind.COUNTER}.isdisjoint(self.kind.to_pylist())
 
     @cached_property
+    def has_counters(self) -> bool:
+        return Kind.COUNTER in self.kind.to_pylist()
+
+    @cached_property
+    def has_numbers_alone(self) -> bool:
+        """Whether nothing is a code or a text."""
+        return {Kind.CODE, Kind.TEXT}.isdisjoint(self.kind.to_pylist())
+
+    @cached_property
     def has_booleans(self) -> bool:
         return Kind.BOOLEAN in self.kind.to_pylist()
 

@@ -2,19 +2,20 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from isthmus.base.clock import Micros
 from isthmus.field.carried import Carried
-from isthmus.field.columns import single, with_columns
+from isthmus.field.columns import equals, single, with_columns
 from isthmus.field.holding import States
 from isthmus.field.mapping import ARROW_TYPES, BlockLayout, Column, Mapping, layout
 from isthmus.field.rules import StateChange
 from isthmus.flow.parcel import TIME, Rows
 from isthmus.model.plant import Plant, Source
+from isthmus.model.spec.block import FieldType
 
 UNKNOWN = 2
 """`_quality` of a row that says: nobody knows."""
@@ -57,51 +58,63 @@ def unknown_rows(source: Source, plant: Plant, at: Micros) -> list[Rows]:
 
 
 @dataclass(frozen=True)
-class _Frame:
-    """The columns that all blocks have, for the rows of one block or of all."""
+class _Sheet:
+    """The rows of all blocks, one block below the other: what costs per call, costs once."""
 
     machine: pa.Array
     time: pa.Array
     received: pa.Array
     taken: pa.Array
     grade: pa.Array
+    amount: pa.Array
+    """Column by column, each as high as the sheet; as wide as the widest block."""
+    whole: pa.Array
 
-    def __len__(self) -> int:
-        return len(self.machine)
-
-    def part(self, start: int, stop: int) -> "_Frame":
-        size = stop - start
-        return _Frame(*(getattr(self, f.name).slice(start, size) for f in fields(self)))
+    def column(self, number: int, kind: FieldType, rows: slice) -> pa.Array:
+        cells = self.amount if kind == "number" else self.whole
+        first = number * len(self.time)
+        return cells[first + rows.start : first + rows.stop]
 
 
 def _told(entries: pa.RecordBatch, making: Making) -> Iterator[tuple[str, pa.Table]]:
-    """Rows are numbered for all blocks at once, block by block: what costs per call, costs once."""
     mapping = making.mapping
+    entries, sizes = _by_block(entries, mapping)
+    row, inside = _placed(entries, mapping)
+    sheet = _sheet(entries, row, inside, mapping)
+    first, top = 0, 0
+    for number, size in sizes:
+        ours = row[first : first + size]
+        rows = slice(top, pc.max(ours).as_py() + 1)
+        states = with_columns(entries[first : first + size], row=pc.subtract(ours, top))
+        block = mapping.blocks[number]
+        yield block.name, _block_table(states, sheet, rows, block, making)
+        first, top = first + size, rows.stop
+
+
+def _by_block(
+    entries: pa.RecordBatch, mapping: Mapping
+) -> tuple[pa.RecordBatch, list[tuple[int, int]]]:
+    """The entries block by block; number of each block that has some, and how many."""
+    if len(mapping.blocks) == 1:
+        return entries, [(0, entries.num_rows)]
     block_of = mapping.block.take(entries["field"])
     order = pc.sort_indices(block_of)
-    entries, block_of = entries.drop_columns(["why"]).take(order), block_of.take(order)
-    row, height = _row_of(entries, mapping)
-    frame = _frame(entries, row, height, mapping)
-    entries = with_columns(entries, row=row, machine=mapping.machine.take(entries["field"]))
-    counts = pc.value_counts(block_of)
-    first, first_row = 0, 0
-    for number, size in zip(*(c.to_pylist() for c in counts.flatten()), strict=True):
-        ours = entries.slice(first, size)
-        last_row = pc.max(ours["row"]).as_py() + 1
-        ours = with_columns(ours, row=pc.subtract(ours["row"], first_row))
-        block = mapping.blocks[number]
-        yield block.name, _block_table(ours, frame.part(first_row, last_row), block, making)
-        first, first_row = first + size, last_row
+    counts = pc.value_counts(block_of.take(order))
+    sizes = zip(*(c.to_pylist() for c in counts.flatten()), strict=True)
+    return entries.take(order), list(sizes)
 
 
-def _frame(entries: pa.RecordBatch, row: pa.Array, height: int, mapping: Mapping) -> _Frame:
-    machine = mapping.machine.take(entries["field"])
-    return _Frame(
-        machine=pc.scatter(machine, row, max_index=height - 1),
-        time=pc.scatter(entries["time"], row, max_index=height - 1),
-        received=pc.scatter(entries["received"], row, max_index=height - 1),
+def _sheet(entries: pa.RecordBatch, row: pa.Array, inside: pa.Array, mapping: Mapping) -> _Sheet:
+    height = len(inside) // mapping.widest
+    one_of = pc.inverse_permutation(row, max_index=height - 1)
+    return _Sheet(
+        machine=mapping.machine.take(entries["field"].take(one_of)),
+        time=entries["time"].take(one_of),
+        received=entries["received"].take(one_of),
         taken=_taken(row, entries["taken"]),
         grade=_worst(row, entries["grade"], height),
+        amount=entries["amount"].take(inside),
+        whole=entries["whole"].take(inside),
     )
 
 
@@ -123,81 +136,72 @@ def _worst(row: pa.Array, grade: pa.Array, height: int) -> pa.Array:
     return _summed(row, grade, "max")
 
 
-def _row_of(entries: pa.RecordBatch, mapping: Mapping) -> tuple[pa.Array, int]:
-    """Which row each entry goes into, in the order of their first entries.
+def _placed(entries: pa.RecordBatch, mapping: Mapping) -> tuple[pa.Array, pa.Array]:
+    """Which row each entry goes into, in the order of first entries; which entry is in each cell.
+
+    Cells stand column by column, each as high as there are rows; null where nothing came.
 
     A field told twice at one device time makes two rows: nothing is lost. One integer as a key
     is much faster than three columns; it wraps around, but two keys of one parcel could only meet
     if its times were decades apart.
     """
-    place = mapping.place.take(entries["field"])
+    field = entries["field"]
+    column = mapping.column.take(field)
+    place = mapping.place.take(field)
     rows = pc.add(pc.multiply(entries["time"], len(mapping.maps)), place).dictionary_encode()
-    height = len(rows.dictionary)
-    columns = mapping.widest
-    cells = pc.add(
-        pc.multiply(rows.indices.cast(pa.int64()), columns), mapping.column.take(entries["field"])
-    )
-    told = pc.scatter(cells, cells, max_index=height * columns - 1)
-    if len(told) - told.null_count == len(cells):
-        return rows.indices, height
-    met: Counter[int] = Counter()
+    inside = _inside(rows, column, mapping.widest)
+    if len(inside) - inside.null_count == len(column):
+        return rows.indices, inside
+    met: Counter[tuple[int, int]] = Counter()
     again = []
-    for cell in cells.to_pylist():
+    for cell in zip(rows.indices.to_pylist(), column.to_pylist(), strict=True):
         again.append(met[cell])
         met[cell] += 1
     numbered = pc.add(pc.multiply(rows.indices.cast(pa.int64()), max(again) + 1), pa.array(again))
     rows = numbered.dictionary_encode()
-    return rows.indices, len(rows.dictionary)
+    return rows.indices, _inside(rows, column, mapping.widest)
+
+
+def _inside(rows: pa.DictionaryArray, column: pa.Array, width: int) -> pa.Array:
+    height = len(rows.dictionary)
+    cells = pc.add(pc.multiply(column.cast(pa.int64()), height), rows.indices)
+    return pc.inverse_permutation(cells, max_index=height * width - 1, output_type=pa.int64())
 
 
 def _block_table(
-    entries: pa.RecordBatch, frame: _Frame, block: BlockLayout, making: Making
+    entries: pa.RecordBatch, sheet: _Sheet, rows: slice, block: BlockLayout, making: Making
 ) -> pa.Table:
+    machine, time, grade = sheet.machine[rows], sheet.time[rows], sheet.grade[rows]
     own = []
-    for column, told in zip(block.columns, _by_column(entries, block, making.mapping), strict=True):
-        cells = _cells(told, column, making.pool, len(frame))
+    for number, column in enumerate(block.columns):
+        cells = _cells(sheet.column(number, column.type, rows), column, making.pool)
         if column.name in block.holds:
             path = f"{block.name}.{column.name}"
+            told = _of_column(number, entries, making.mapping)
             known = States(path, told, making.pool, making.mapping, making.carried)
-            cells = known.held(cells, frame.machine, frame.time, frame.grade)
+            cells = known.held(cells, machine, time, grade)
         own.append(cells)
     columns = [
-        making.mapping.machines.take(frame.machine),
-        frame.time.cast(TIME),
+        making.mapping.machines.take(machine),
+        time.cast(TIME),
         *own,
-        _repeat(making.mapping.source, len(frame)),
-        frame.received.cast(TIME),
-        frame.taken,
-        frame.grade,
+        _repeat(making.mapping.source, len(time)),
+        sheet.received[rows].cast(TIME),
+        sheet.taken[rows],
+        grade,
     ]
     return pa.table(columns, schema=block.schema)
 
 
-def _by_column(
-    entries: pa.RecordBatch, block: BlockLayout, mapping: Mapping
-) -> Iterator[pa.RecordBatch]:
-    """The entries of each column: ordered once, then cut, not searched for each of them."""
-    column_of = mapping.column.take(entries["field"])
-    entries = entries.take(pc.sort_indices(column_of))
-    counts = pc.value_counts(column_of)
-    size_of = dict(zip(*(c.to_pylist() for c in counts.flatten()), strict=True))
-    first = 0
-    for number in range(len(block.columns)):
-        size = size_of.get(number, 0)
-        yield entries.slice(first, size)
-        first += size
-
-
-def _cells(told: pa.RecordBatch, column: Column, pool: pa.Array, height: int) -> pa.Array:
-    if not told.num_rows:
-        return pa.nulls(height, ARROW_TYPES[column.type])
-    values = told["amount" if column.type == "number" else "whole"]
-    # Where every row has a value, most often they stand in the order of the rows already.
-    in_order = told.num_rows == height and told["row"].equals(pa.arange(0, height))
-    cells = values if in_order else pc.scatter(values, told["row"], max_index=height - 1)
+def _cells(told: pa.Array, column: Column, pool: pa.Array) -> pa.Array:
     if column.type in ("enum", "text"):
-        return pool.take(cells)
-    return cells if column.type != "boolean" else cells.cast(pa.bool_())
+        return pool.take(told)
+    return told if column.type != "boolean" else told.cast(pa.bool_())
+
+
+def _of_column(number: int, entries: pa.RecordBatch, mapping: Mapping) -> pa.RecordBatch:
+    told = entries.filter(equals(mapping.column.take(entries["field"]), number))
+    return with_columns(told, machine=mapping.machine.take(told["field"]))
 
 
 @dataclass(frozen=True)

@@ -98,8 +98,8 @@ def numbered(samples: pa.Table, mapping: Mapping) -> tuple[Column, pa.RecordBatc
         "sample": pa.arange(0, samples.num_rows),
         "tag": tags.indices,
         "position": position.take(tags.indices),
-        "time": single(samples["device_time"]).cast(pa.int64()),
-        "received": single(samples["received_time"]).cast(pa.int64()),
+        "time": single(samples["device_time"]).view(pa.int64()),
+        "received": single(samples["received_time"]).view(pa.int64()),
         "number": single(samples["number"]),
         "text": single(samples["text"]),
         "quality": single(samples["quality"]),
@@ -139,7 +139,9 @@ def _shape_hour(of: _Hour, samples: pa.RecordBatch, carried: Carried) -> Shaped:
         return Shaped(counts=_counts(of, checked, _Fates()))
     entries, pool = converted(entries, mapping)
     entries, out_of_order = _count_up(entries, mapping, carried)
-    fine, broken = split(entries, equals(entries["why"], 0))
+    fine, broken = entries, entries[:0]
+    if pc.max(entries["why"]).as_py():
+        fine, broken = split(entries, equals(entries["why"], 0))
     fine, thin = thinned(fine, mapping, carried)
     fine = since_reopening(fine, mapping, carried)
     derived = _derived_changes(fine, mapping, carried)
@@ -169,6 +171,8 @@ def entries_of(samples: pa.RecordBatch, mapping: Mapping) -> pa.RecordBatch:
 def _count_up(
     entries: pa.RecordBatch, mapping: Mapping, carried: Carried
 ) -> tuple[pa.RecordBatch, list[int]]:
+    if not mapping.has_counters:
+        return entries, []
     usable = pc.and_(equals(entries["why"], 0), below(entries["grade"], BAD_GRADE))
     counter = equals(mapping.kind.take(entries["field"]), Kind.COUNTER)
     readings, others = split(entries, pc.and_(usable, counter))
@@ -256,15 +260,14 @@ def _counts(of: _Hour, samples: pa.RecordBatch, fates: _Fates) -> Counts:
     mapping = of.mapping
     if mapping.adds:
         samples = samples.filter(pc.less(samples["sample"], of.told))
-    late = pc.greater(pc.subtract(samples["received"], samples["time"]), LATE)
-    if fates.out_of_order:
-        late = pc.or_(late, _among(fates.out_of_order, samples))
     tally = partial(_tally, samples["tag"], len(of.tags))
     received, nothing = tally(None), pa.repeat(pa.scalar(0, pa.int64()), len(of.tags))
     uncertain = bad = unmapped = quarantined = thinned = nothing
+    good = shaped = received
     if pc.max(samples["grade"]).as_py():
         uncertain = tally(equals(samples["grade"], 1))
         bad = tally(equals(samples["grade"], BAD_GRADE))
+        good = pc.subtract(pc.subtract(received, uncertain), bad)
     if samples["position"].null_count:
         nowhere = tally(samples["position"].is_null())
         unmapped = pc.if_else(pc.is_in(of.tags, value_set=mapping.inputs), 0, nowhere)
@@ -273,30 +276,41 @@ def _counts(of: _Hour, samples: pa.RecordBatch, fates: _Fates) -> Counts:
         quarantined = tally(_among(fates.lost, samples))
     if fates.thin:
         thinned = pc.add(thinned, tally(_among(fates.thin, samples)))
-    gone = pc.add(pc.add(unmapped, quarantined), thinned)
+    for gone in (unmapped, quarantined, thinned):
+        shaped = shaped if gone is nothing else pc.subtract(shaped, gone)
+    late = _late(samples, fates.out_of_order)
     columns = {
         "source": pa.repeat(pa.scalar(mapping.source), len(of.tags)),
         "tag": of.tags,
         "hour": pa.repeat(pa.scalar(of.hour, pa.int64()), len(of.tags)),
         "received": received,
-        "good": pc.subtract(pc.subtract(received, uncertain), bad),
+        "good": good,
         "uncertain": uncertain,
         "bad": bad,
         "unmapped": unmapped,
         "quarantined": quarantined,
-        "late": tally(late) if pc.any(late).as_py() else nothing,
-        "shaped": pc.subtract(received, gone),
+        "late": nothing if late is None else tally(late),
+        "shaped": shaped,
         "thinned": thinned,
     }
     table = pa.table(columns, schema=COUNTS_SCHEMA)
-    return Counts(table.filter(pc.greater(received, 0)))
+    everyone = pc.min(received).as_py() > 0
+    return Counts(table if everyone else table.filter(pc.greater(received, 0)))
+
+
+def _late(samples: pa.RecordBatch, out_of_order: Sequence[int]) -> Column | None:
+    """Which samples are late; None: not one of them."""
+    delays = pc.subtract(samples["received"], samples["time"])
+    if not out_of_order and (pc.max(delays).as_py() or 0) <= LATE:
+        return None
+    return pc.or_(pc.greater(delays, LATE), _among(out_of_order, samples))
 
 
 def _tally(tags: Column, size: int, chosen: Column | None) -> Column:
     """How many samples each of `size` tags has, of all or of the chosen ones."""
     counts = pc.value_counts(tags if chosen is None else tags.filter(chosen))
     told = pc.scatter(counts.field("counts"), counts.field("values"), max_index=size - 1)
-    return told.fill_null(0)
+    return told.fill_null(0) if told.null_count else told
 
 
 def _among(chosen: Sequence[int], samples: pa.RecordBatch) -> Column:

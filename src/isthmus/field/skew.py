@@ -39,22 +39,14 @@ class Skew:
         self._seen: dict[str, Micros] = {}
         self._leads: deque[tuple[Micros, Micros, int]] = deque(maxlen=PARCELS)
         """Time of receipt, largest lead, and number of changes of a parcel."""
+        self.offset: float | None = None
+        """Seconds the device is ahead of us (negative: behind); None before enough changed."""
         self.correction: Micros = 0
         """What is taken from device times."""
 
     @property
-    def offset(self) -> float | None:
-        """Seconds the device is ahead of us (negative: behind); None before enough changed."""
-        if sum(changes for _, _, changes in self._leads) < ENOUGH:
-            return None
-        if self._leads[-1][0] - self._leads[0][0] < SETTLED * SECOND * self._speed:
-            return None
-        return max(lead for _, lead, _ in self._leads) / SECOND
-
-    @property
     def is_off(self) -> bool:
-        offset = self.offset
-        return offset is not None and abs(offset) > self.tolerance
+        return self.offset is not None and abs(self.offset) > self.tolerance
 
     @property
     def tolerance(self) -> float:
@@ -70,12 +62,15 @@ class Skew:
         """A new session tells present values first."""
         self._seen.clear()
         self._leads.clear()
+        self.offset = None
 
     def look(self, samples: pa.Table) -> None:
         """Learn from samples as they came."""
         if not self.live:
             return
-        samples = samples.slice(max(0, samples.num_rows - LOOKED_AT))
+        # Times of devices without a clock are ours: a few of them tell what all do.
+        ours = samples["device_time"].equals(samples["received_time"])
+        samples = samples.slice(max(0, samples.num_rows - (ENOUGH if ours else LOOKED_AT)))
         times, received = (_micros(samples[name]) for name in ("device_time", "received_time"))
         tags, qualities = samples["tag"].to_pylist(), samples["quality"].to_pylist()
         best: Micros | None = None
@@ -92,6 +87,7 @@ class Skew:
             self._leads.append((received[-1], best, changes))
         while self._leads and received and self._leads[0][0] < received[-1] - WINDOW * self._speed:
             self._leads.popleft()
+        self.offset = self._measured()
         self._correct()
 
     @property
@@ -104,12 +100,18 @@ class Skew:
         """The samples with the times the model asks for."""
         return timed(samples, self.note)
 
+    def _measured(self) -> float | None:
+        if sum(changes for _, _, changes in self._leads) < ENOUGH:
+            return None
+        if self._leads[-1][0] - self._leads[0][0] < SETTLED * SECOND * self._speed:
+            return None
+        return max(lead for _, lead, _ in self._leads) / SECOND
+
     def _correct(self) -> None:
         """Held until it is wrong by more than the tolerance: times must not wander."""
-        offset = self.offset
-        if offset is None:
+        if self.offset is None:
             return
-        found = round(offset * SECOND) if self.is_off else 0
+        found = round(self.offset * SECOND) if self.is_off else 0
         if abs(found - self.correction) > self.tolerance * SECOND:
             self.correction = found
 

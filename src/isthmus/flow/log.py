@@ -408,9 +408,9 @@ def _raw_parcels(source: str, samples: pa.Table | None) -> list[_Parcel]:
 
 def _heard(samples: pa.Table, now: Micros) -> Micros:
     """When the source was last alive: now, or just after its newest value if its clock is ahead."""
-    times = samples["device_time"].cast(pa.int64())
-    newest = pc.max(times).as_py()
+    newest = pc.max(samples["device_time"]).value
     if newest is not None and newest > now + _AHEAD:
+        times = samples["device_time"].cast(pa.int64())
         newest = pc.max(times.filter(pc.less_equal(times, now + _AHEAD))).as_py()
     return max(now, newest + 1) if newest is not None else now
 

@@ -153,8 +153,9 @@ class Intake:
         self.log.close_gap(self.source.name, end=at, now=self.clock.now(), reason=reason)
 
     def _see(self, samples: pa.Table) -> None:
-        times = samples["device_time"].cast(pa.int64())
-        leads = pc.subtract(times, samples["received_time"].cast(pa.int64()))
-        if pc.max(leads).as_py() > AHEAD:
-            times = times.filter(pc.less_equal(leads, AHEAD))
-        self.newest = max(self.newest, pc.max(times).as_py() or 0)
+        times, received = samples["device_time"], samples["received_time"]
+        if not times.equals(received):
+            leads = pc.subtract(times, received).cast(pa.int64())
+            if pc.max(leads).as_py() > AHEAD:
+                times = times.filter(pc.less_equal(leads, AHEAD))
+        self.newest = max(self.newest, pc.max(times).value or 0)
