@@ -39,6 +39,8 @@ class Clocks:
         """Machine → its tags; one that several machines read tells of the first one's clock."""
         self._machines = list(tags)
         self._clocks = [DeviceClock() for _ in self._machines]
+        self._ahead: set[int] = set()
+        """Numbers of those that are."""
         owners: dict[str, int] = {}
         for number, own in enumerate(tags.values()):
             for tag in own:
@@ -65,7 +67,7 @@ class Clocks:
         """What these samples tell that was not known before."""
         if self.are_one:
             return self._judged(0, self._clocks[0].judge(samples, live=live))
-        ahead = _largest_lead(samples) > AHEAD or any(clock.is_ahead for clock in self._clocks)
+        ahead = bool(self._ahead) or _largest_lead(samples) > AHEAD
         if not live and not ahead:
             return []  # as almost always, also of a hundred thousand tags
         placed = self._places(samples["tag"])
@@ -85,8 +87,7 @@ class Clocks:
         """Machines of this parcel whose clock was ahead, or of which a value is."""
         leads = _leads(samples)
         ahead = set(placed.numbers.filter(pc.greater(leads, AHEAD)).unique().to_pylist())
-        ahead |= {number for number, clock in enumerate(self._clocks) if clock.is_ahead}
-        return ahead & placed.ends.keys()
+        return (ahead | self._ahead) & placed.ends.keys()
 
     def _judge_order(self, samples: pa.Table, placed: "_Placed", apart: set[int]) -> list[Judged]:
         told = iter(_told(samples, placed.witnesses))
@@ -123,10 +124,15 @@ class Clocks:
     def _judged(self, number: int, verdict: Verdict) -> list[Judged]:
         if verdict == "fine":
             return []
+        if verdict == "ahead":
+            self._ahead.add(number)
+        elif verdict == "right_again":
+            self._ahead.discard(number)
         return [Judged(self._machines[number], verdict, self._clocks[number].by)]
 
     def forget(self) -> None:
         """A new session."""
+        self._ahead.clear()
         for clock in self._clocks:
             clock.forget()
 

@@ -25,12 +25,13 @@ class Columns:
     """The tags of a group, all numbers in the order of their registers."""
 
     tags: tuple[str, ...]
-    record: struct.Struct
+    record: struct.Struct | None
+    """None: every register of the answer is a number as it stands."""
     bits: struct.Struct | None
     """None: every register of the answer is a tag."""
 
     def numbers(self, contents: Sequence[int]) -> Sequence[float]:
-        return self.record.unpack(_data(contents))
+        return contents if self.record is None else self.record.unpack(_data(contents))
 
     def changed(self, contents: Sequence[int], before: Sequence[int]) -> list[bool]:
         """Of which tags other registers came than before."""
@@ -51,7 +52,12 @@ def columns(group: Group, source: ModbusSource) -> Columns | None:
     tags = tuple(tag for tag, _ in group.members)
     bits = struct.Struct("".join(_BITS.get(one, one) for one in form))
     one_each = len(tags) == group.count
-    return Columns(tags, struct.Struct(form), None if one_each else bits)
+    record = struct.Struct(form)
+    return Columns(
+        tags,
+        None if one_each and record.format == bits.format else record,
+        None if one_each else bits,
+    )
 
 
 def _data(contents: Sequence[int]) -> bytes:

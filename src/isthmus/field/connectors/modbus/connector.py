@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from isthmus.base.clock import Clock, Micros
 from isthmus.field.connector import Connector, Refused
+from isthmus.field.connectors.modbus.answers import NoAnswer, Refusal
 from isthmus.field.connectors.modbus.columns import Columns, columns
 from isthmus.field.connectors.modbus.groups import Group, groups, split
 from isthmus.field.connectors.modbus.spec import ModbusSource, Register
@@ -126,8 +127,6 @@ class ModbusConnector(Connector[ModbusSource]):
 
     async def _poll(self, link: "Link", polled: _Polled) -> list[_Polled]:
         """Read one group. One the device finds too much falls into smaller ones, for good."""
-        from isthmus.field.connectors.modbus.link import NoAnswer, Refusal
-
         answer = await link.ask(polled.group)
         received = self.clock.now()
         match answer:

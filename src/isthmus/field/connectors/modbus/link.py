@@ -3,8 +3,6 @@
 import logging
 import struct
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pymodbus.client import AsyncModbusTcpClient
@@ -17,6 +15,7 @@ from pymodbus.pdu.register_message import (
 
 from isthmus.field.budget import Allowance
 from isthmus.field.connector import Unreachable
+from isthmus.field.connectors.modbus.answers import Answer, NoAnswer, Refusal
 from isthmus.field.connectors.modbus.groups import Group
 from isthmus.field.connectors.modbus.rtu import is_broken
 from isthmus.field.connectors.modbus.spec import ModbusSource
@@ -25,24 +24,6 @@ if TYPE_CHECKING:
     from pymodbus.pdu import ModbusPDU
 
 FUNCTIONS: Final = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """The device, or the gateway before it, answered with an exception."""
-
-    code: int
-
-
-@dataclass(frozen=True)
-class NoAnswer:
-    """Nothing that could be used came in time."""
-
-    broken: bool
-    """Something came, with a wrong checksum or not of this request."""
-
-
-Answer = Sequence[int] | Refusal | NoAnswer
 
 
 class Link:
