@@ -12,13 +12,17 @@ Prints `ready PORT`, then reads lines of JSON:
     {"event": "Tool changed", "severity": 200}
     {"restart": true}                                stops, and starts anew
     {"believe": "user.der"}                          a user with this certificate may sign in
+    {"level": 100}                                   how well it can serve: its ServiceLevel
+    {"sessions": true}                               begin and end (or null) of each, in ms
 
-and answers `done` to each. It ends when stdin does; without a licence o6 ends it after ten minutes.
+and answers `done` to each, with what was asked for behind it. It ends when stdin does; without a
+licence o6 ends it after ten minutes.
 """
 
 import json
 import os
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,6 +33,8 @@ from o6.ns import di, ia, machine_tool, machinery, machinery_result, ns0
 
 PORT = int(sys.argv[1])
 ANALOGS = 1_500
+LEVEL = "i=2267"
+PROPERTY = "i=68"
 APPLICATION = "urn:peer:open62541"
 USER = ("isthmus", b"moulding")
 STARTED = o6.DateTime(datetime(2026, 11, 22, 6, tzinfo=UTC))
@@ -50,6 +56,7 @@ class Users(o6.server.AccessControl):
     def __init__(self):
         super().__init__(anonymous=True, username=True)
         self.believed = set()
+        self.sessions = {}
         self.user_token_policies.append(
             ns0.datatypes.UserTokenPolicy(
                 policyId="certificate", tokenType=ns0.datatypes.UserTokenType.CERTIFICATE
@@ -59,6 +66,11 @@ class Users(o6.server.AccessControl):
     def activateSession(self, endpoint, remoteCertificate, session, userIdentityToken):  # noqa: N802, N803 - the names are o6's
         if not self.knows(userIdentityToken):
             raise o6.StatusCodeError(o6.StatusCode.BAD_USER_ACCESS_DENIED)
+        self.sessions.setdefault(str(session.id), [time.time() * 1000, None])
+
+    def closeSession(self, session):  # noqa: N802
+        if activated := self.sessions.get(str(session.id)):
+            activated[1] = time.time() * 1000
 
     def knows(self, token):
         match token:
@@ -127,6 +139,7 @@ def build():
     )
     for module in (di, ia, machinery, machinery_result, machine_tool, plant):
         server.ns.append(module)
+    serve_with_a_level_of_our_own(server)
     machine = server.addObject("IM07", server.objectsNode, nodeId=node("IM07"))
     for name, value in first_values().items():
         add(server, machine, name, value)
@@ -139,6 +152,20 @@ def build():
         server=server, parent=server.objectsNode, browseName="MC1", nodeId=node("MC1")
     )
     return server, tool
+
+
+def serve_with_a_level_of_our_own(server):
+    """Its own node always says 255, and cannot be written."""
+    server.deleteNode(LEVEL)
+    server.addVariable(
+        "ServiceLevel",
+        server.serverNode,
+        o6.Byte(255),
+        nodeId=LEVEL,
+        typeDefinition=PROPERTY,
+        parentReference=ns0.reftypes.HasProperty,
+        writable=False,
+    )
 
 
 def add(server, parent, name, value):
@@ -170,12 +197,17 @@ def obey(server, tool, command):  # noqa: C901 - a case for each command
             server.start()
         case {"believe": file}:
             USERS.believed.add(Path(file).read_bytes())
+        case {"level": level}:
+            server.write(LEVEL, o6.Byte(level))
+        case {"sessions": True}:
+            return json.dumps(list(USERS.sessions.values()))
+    return ""
 
 
 server, tool = build()
 server.start()
 print(f"ready {PORT}", flush=True)  # noqa: T201 - `Peer` waits for it
 for line in sys.stdin:
-    obey(server, tool, json.loads(line))
-    print("done", flush=True)  # noqa: T201
+    said = obey(server, tool, json.loads(line))
+    print(f"done {said}", flush=True)  # noqa: T201
 os._exit(0)  # whatever sessions are open
