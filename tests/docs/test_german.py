@@ -154,6 +154,9 @@ Is it on and on this network? `isthmus probe im07` tries now.
 source `im07`: the certificate of opc.tcp://h:4840 is not trusted: CN=im07 (3A F1). \
 Does the machine show the same fingerprint? Then type `isthmus certs trust im07`; \
 `isthmus probe im07` tries again
+source `im07`: the certificate of opc.tcp://i:4841 is not trusted: CN=im07 (3A F1). \
+Does the machine show the same fingerprint? Then type `isthmus certs trust opc.tcp://i:4841`; \
+`isthmus probe im07` tries again
 source `im07`: the certificate of opc.tcp://h:4840 expired on 2026-01-31 (CN=im07). \
 Its administrator must renew it; then `isthmus certs trust im07`. \
 Is the clock of this computer right? `isthmus probe im07` tries again

@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from isthmus.base.clock import SystemClock
 from isthmus.cli import app
-from isthmus.field.connector import Refused
+from isthmus.field.connector import Refused, Unreachable
 from isthmus.field.connectors.opcua import OpcuaConnector, OpcuaSource, certificates
 from isthmus.field.connectors.opcua.trust import TrustFolder
 from isthmus.flow.parcel import GOOD
@@ -202,6 +202,15 @@ async def test_a_server_nobody_trusts_is_refused_with_what_to_type_next(
     assert "is not trusted: `" in said
     assert certificates.grouped(print_of) in said
     assert "type `isthmus certs trust im07`; `isthmus probe im07` tries again" in said
+
+
+@pytest.mark.usefixtures("ours")
+async def test_what_to_type_for_another_server_of_a_set_names_that_server(
+    secured: OpcuaServer,
+) -> None:
+    second = f"opc.tcp://{LOOPBACK}:{secured.port}"
+    with pytest.raises(Unreachable, match=f"type `isthmus certs trust {second}`; `isthmus probe"):
+        await connector(1, endpoints=[second], **USER).open()
 
 
 @pytest.mark.usefixtures("ours")
@@ -415,17 +424,21 @@ def test_distrust_takes_the_beginning_of_a_fingerprint(
     assert folder.trusted() == []
 
 
+@pytest.mark.parametrize("named", ["the source", "an endpoint"])
 def test_trust_of_a_source_asks_its_server_for_the_certificate(
-    secured: OpcuaServer, servers_papers: Papers, folder: TrustFolder, tmp_path: Path
+    secured: OpcuaServer, servers_papers: Papers, folder: TrustFolder, tmp_path: Path, named: str
 ) -> None:
     model = tmp_path / "model"
     model.mkdir()
+    there, gone = f"opc.tcp://{LOOPBACK}:{secured.port}", f"opc.tcp://{LOOPBACK}:1"
+    first, second = (there, gone) if named == "the source" else (gone, there)
     (model / "company.yaml").write_text("enterprise: acme\n")
     (model / "site.yaml").write_text(
         "site: hamburg\nsources:\n"
-        f'  im07: {{kind: opcua, endpoint: "opc.tcp://{LOOPBACK}:{secured.port}"}}\n'
+        f'  im07: {{kind: opcua, endpoint: "{first}", endpoints: ["{second}"]}}\n'
     )
-    done = certs("trust", "im07", "--model", str(model), "--yes")
+    what = "im07" if named == "the source" else there
+    done = certs("trust", what, "--model", str(model), "--yes")
     assert done.exit_code == 0, done.output
     theirs = certificate(servers_papers.certificate)
     assert folder.trusted() == [theirs]

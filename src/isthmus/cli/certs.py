@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 
 import typer
 from rich.table import Table
@@ -105,7 +105,11 @@ def list_(
 @certs.command("trust")
 def trust(
     what: Annotated[
-        str, typer.Argument(help="A .der or .pem file, or a source: its server is asked.")
+        str,
+        typer.Argument(
+            help="A .der or .pem file, or a source: its server is asked. Of a redundant set, the "
+            "endpoint of one of its servers."
+        ),
     ],
     folder: Annotated[
         Path | None, typer.Option("--model", help="The model; default: the one that runs here.")
@@ -186,34 +190,53 @@ def _from_file(path: Path) -> "Certificate":
         _fail(f"{path} is no certificate: {error}")
 
 
-def _from_source(name: str, folder: Path | None) -> "Certificate":
+def _from_source(what: str, folder: Path | None) -> "Certificate":
     from isthmus.field.connector import Refused, Unreachable
-    from isthmus.field.connectors.opcua import OpcuaSource
     from isthmus.runtime.open import load_plant, model_folder
 
     try:
         plant = load_plant(model_folder(folder))
     except (ProblemsError, LookupError, OSError) as error:
         _fail(str(error))
-    spec = plant.sources[name].spec if name in plant.sources else None
-    if not isinstance(spec, OpcuaSource):
-        _fail(f"`{name}` is neither a file nor an OPC UA source of this model")
+    server = next(_servers(plant, what), None)
+    if server is None:
+        _fail(
+            f"`{what}` is neither a file nor an OPC UA source of this model, nor an endpoint of one"
+        )
     try:
-        ways = asyncio.run(_ways(plant, plant.sources[name], spec))
+        ways = asyncio.run(_ways(plant, server))
     except (Unreachable, Refused) as error:
         _fail(str(error))
     shown = [way.chain[0] for way in ways if way.chain]
     if not shown:
-        _fail(f"{spec.endpoint} shows no certificate")
+        _fail(f"{server.endpoint} shows no certificate")
     return shown[0]
 
 
-async def _ways(plant: "Plant", source: "Source", spec: "OpcuaSource") -> "list[Offered]":
+class _Server(NamedTuple):
+    source: "Source"
+    spec: "OpcuaSource"
+    endpoint: str
+
+
+def _servers(plant: "Plant", what: str) -> Iterator[_Server]:
+    """The first server of a source, or those with this endpoint."""
+    from isthmus.field.connectors.opcua import OpcuaSource
+
+    for name, source in plant.sources.items():
+        if isinstance(spec := source.spec, OpcuaSource):
+            if name == what:
+                yield _Server(source, spec, spec.endpoint)
+            elif what in (spec.endpoint, *spec.endpoints):
+                yield _Server(source, spec, what)
+
+
+async def _ways(plant: "Plant", server: _Server) -> "list[Offered]":
     from isthmus.cli.probe import devices
     from isthmus.field.connectors.opcua.session import ways_in
 
-    async with devices(plant).look(source, None):
-        return await ways_in(source.name, spec, spec.endpoint)
+    async with devices(plant).look(server.source, None):
+        return await ways_in(server.source.name, server.spec, server.endpoint)
 
 
 def _json(found: object) -> str:

@@ -76,7 +76,8 @@ async def secure(client: Client, name: str, spec: OpcuaSource, endpoint: str) ->
         await load_private_key(key)
     pinned = _pinned(name, spec.pinned(endpoint))
     way = _way(await offered(client), name, spec, endpoint)
-    await _check(way, pinned, folder, now, _Asked(name, endpoint))
+    trust = name if endpoint == spec.endpoint else endpoint
+    await _check(way, pinned, folder, now, _Asked(name, endpoint, trust))
     client.application_uri = certificates.application_uri(ours) or client.application_uri
     await client.set_security(
         _POLICIES[spec.policy],
@@ -137,6 +138,8 @@ class _Asked:
 
     source: str
     endpoint: str
+    trust: str
+    """What `isthmus certs trust` is to be told: of a set's other servers the endpoint."""
 
 
 async def _check(
@@ -153,13 +156,13 @@ async def _check(
     if pinned is not None and pinned != theirs:
         raise Refused(
             f"{said} is not the one that `server_certificate` names, but {shown}. Was it renewed? "
-            f"`isthmus certs trust {asked.source}` looks at it, `isthmus probe {asked.source}` "
+            f"`isthmus certs trust {asked.trust}` looks at it, `isthmus probe {asked.source}` "
             "tries again"
         )
     if wrong := certificates.out_of_date(theirs, now):
         raise Refused(
             f"{said} {wrong} ({shown}). Its administrator must renew it; then `isthmus certs trust "
-            f"{asked.source}`. Is the clock of this computer right? `isthmus probe {asked.source}` "
+            f"{asked.trust}`. Is the clock of this computer right? `isthmus probe {asked.source}` "
             "tries again"
         )
     with _readable(asked.source, "the trust list"):
@@ -168,7 +171,7 @@ async def _check(
     if pinned is None and not certificates.trusted(way.chain, trust_list, host, now):
         raise Refused(
             f"{said} is not trusted: {shown}. Does the machine show the same fingerprint? Then "
-            f"type `isthmus certs trust {asked.source}`; `isthmus probe {asked.source}` tries again"
+            f"type `isthmus certs trust {asked.trust}`; `isthmus probe {asked.source}` tries again"
         )
 
 
