@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from tests.docs.left_english import english_in
 from tests.model.fakes import ENV, KINDS
 
@@ -21,6 +21,7 @@ from isthmus.model.findings import EXPECTED_TYPES
 from isthmus.model.load import read
 from isthmus.model.report import report
 from isthmus.model.wording import _FORMS, _LIMITS
+from isthmus.web.api import connect, drafts, revisions, sql, stops
 
 SOURCE = Path(isthmus.__file__).parent
 GOLDEN = Path(__file__).parents[1] / "model" / "golden"
@@ -290,3 +291,89 @@ def test_both_sides_have_the_same_gaps() -> None:
             gaps = set(re.findall(r"<(\w+)[#!*]?>", english))
             used = set(re.findall(r"<(\w+)[#!*]?>", other))
             assert used <= gaps, english
+
+
+# What the REST API refuses ------------------------------------------------------------------------
+
+REST = sorted([
+    *(SOURCE / "web" / "api").glob("*.py"),
+    *(SOURCE / file for file in ("web/gate.py", "data/restricted.py", "apps/oee/reasons.py")),
+    SOURCE / "apps" / "oee" / "kpi.py",
+])  # fmt: skip
+SPOKEN = {
+    "ApiError", "HTTPException", "answered", "said", "RefusedError", "ReasonError", "GroupingError",
+}  # fmt: skip
+KEPT = {"hint", "message", "said_"}
+NO_WORD = re.compile(r"[a-z]+(_[a-z]+)+")
+"""A code: the same in all languages."""
+
+
+def refusals(file: Path) -> Iterator[str]:
+    """Texts that a module of the API hands to its errors, with a value in each gap."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        match node:
+            case ast.Call(func=ast.Name(id=name), args=args) if name in SPOKEN:
+                yield from (text for one in args for text in _all_texts(one))
+            case ast.Assign(targets=[target], value=value) if KEPT & set(_names(target)):
+                yield from _all_texts(value)
+            case ast.AnnAssign(
+                target=ast.Name(id="_HINTS" | "_EXAMPLE"), value=ast.expr() as value
+            ):
+                yield from _all_texts(value)
+            case ast.Return(value=ast.IfExp(body=value)):
+                yield from _all_texts(value)
+
+
+def _names(target: ast.AST) -> Iterator[str]:
+    yield from (one.id for one in ast.walk(target) if isinstance(one, ast.Name))
+
+
+def _all_texts(node: ast.AST) -> Iterator[str]:
+    inside = {id(part) for part in _parts(node)}
+    for one in ast.walk(node):
+        text = _text(one)
+        if id(one) not in inside and _words(text) > 1 and not NO_WORD.fullmatch(text):
+            yield text
+
+
+@pytest.mark.parametrize("file", REST, ids=lambda file: file.stem)
+def test_what_the_api_refuses_has_german(file: Path) -> None:
+    said_of_it = {one: german(one) for one in refusals(file)}
+    left = {one for one, other in said_of_it.items() if other == one or english_in(other)}
+    assert left == set()
+
+
+def test_the_scan_sees_what_the_api_refuses() -> None:
+    found = {one for file in REST for one in refusals(file)}
+    assert len(found) > 60
+    assert "there is no source `x1`" in found
+    assert "`/api/v1/openapi.json` says what is expected" in found
+    assert "`x1` is not allowed here: query the tables by name" in found
+
+
+BODIES = {
+    one
+    for module in (connect, drafts, revisions, sql, stops)
+    for one in vars(module).values()
+    if isinstance(one, type) and issubclass(one, BaseModel) and one.__module__ == module.__name__
+}
+WRONG: list[Any] = [
+    None, 1, -1, 2.5, 1e9, True, "x", "x" * 200_001, "5.5", [], [1], ["x"] * 600, {}, {"do": "x"},
+    {"do": "change_source", "put": [], "drop": [1], "x": "y"}, {"x": 1},
+]  # fmt: skip
+
+
+def refused(body: type[BaseModel]) -> Iterator[str]:
+    """What is wrong with values of each key that it cannot have, as the API puts it."""
+    names = [field.alias or name for name, field in body.model_fields.items()]
+    for value in [*WRONG, *({name: one} for name in names for one in WRONG)]:
+        try:
+            body.model_validate(value)
+        except ValidationError as error:
+            yield from (f"`x`: {one['msg'][:1].lower()}{one['msg'][1:]}" for one in error.errors())
+
+
+def test_what_cannot_be_read_of_a_request_is_said_in_german() -> None:
+    said_of_it = {one: german(one) for body in BODIES for one in refused(body)}
+    assert len(said_of_it) > 30
+    assert {one for one, other in said_of_it.items() if other == one or english_in(other)} == set()

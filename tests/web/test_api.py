@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from httpx import AsyncClient, Response
+from tests.docs.left_english import english_in
 
 from isthmus.apps.oee.kpi import kpi
 from isthmus.base.clock import HOUR, SECOND, iso, parse_time
@@ -191,6 +192,101 @@ async def test_a_long_list_comes_in_parts(api: AsyncClient) -> None:
         following = re.match(r'<([^>]+)>; rel="next"', answer.headers.get("link", ""))
         url = following[1] if following else ""
     assert got == whole
+
+
+# In German --------------------------------------------------------------------------------------
+
+CONNECT = "/api/v1/connect"
+ENGLISH, GERMAN = "extra inputs are not permitted", "ist hier nicht erlaubt"
+NO_MACHINE = {"do": "clone_machine", "original": "a/b/c/d", "copy": "a/b/c/e"}
+REFUSED: list[tuple[str, str, Any]] = [
+    ("GET", "/api/v1/nothing", None),
+    ("PUT", "/api/v1/sources", {}),
+    ("GET", "/api/v1/sources?scop=acme", None),
+    ("GET", "/api/v1/sources?scope=acme/hamburk", None),
+    ("GET", "/api/v1/machines/acme/nowhere", None),
+    ("GET", "/api/v1/ledger?from=today", None),
+    ("GET", "/api/v1/ledger?from=2026-11-17T05:00:00", None),
+    ("GET", "/api/v1/quarantine?limit=many", None),
+    ("GET", "/api/v1/kpi?by=moon", None),
+    ("POST", "/api/v1/sql", {"sql": "SELECT 1; SELECT 2"}),
+    ("POST", "/api/v1/sql", "no JSON"),
+    ("GET", f"{CONNECT}/nobody/nodes", None),
+    ("GET", f"{CONNECT}/im-01/trial", None),
+    ("DELETE", f"{CONNECT}/drafts/nobody", None),
+    ("PUT", f"{CONNECT}/drafts/New", {"site": "hamburg", "entry": {"kind": "modbus"}}),
+    ("PUT", f"{CONNECT}/drafts/new", {"site": "nowhere", "entry": {"kind": "modbus"}}),
+    ("PUT", f"{CONNECT}/drafts/new", {"site": "hamburg", "entry": {"kind": "modbus"}}),
+    ("PUT", f"{CONNECT}/drafts/new", {"site": "hamburg", "entries": {}}),
+    ("PUT", f"{CONNECT}/drafts/new", "no JSON"),
+    ("POST", f"{CONNECT}/im-01/trial", {"seconds": "long"}),
+    ("POST", f"{CONNECT}/im-01/crawl", {"again": 5}),
+    ("POST", f"{CONNECT}/line-2-gateway/trust", {"fingerprint": "3A"}),
+    ("POST", f"{CONNECT}/press-1/ways", {}),
+    ("POST", f"{CONNECT}/proposals", {"source": "im-01", "machine": "acme/nowhere"}),
+    ("POST", f"{CONNECT}/apply", {"source": "nobody", "choices": [], "digest": "0"}),
+    ("POST", f"{CONNECT}/apply", {"source": "im-01", "line": "a", "choices": [], "digest": "0"}),
+    ("POST", f"{CONNECT}/preview", {"change": {"do": "switch_source", "source": "im", "on": True}}),
+    ("POST", f"{CONNECT}/preview", {"change": {"do": "move"}}),
+    ("POST", f"{CONNECT}/revise", {"change": NO_MACHINE, "digest": "0"}),
+    ("POST", f"{CONNECT}/revise", {"change": {"do": "undo", "undo": "x"}, "digest": "0"}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), REFUSED)
+async def test_what_is_refused_is_german_to_who_asks_for_it_with_the_same_code(
+    engineer: AsyncClient, method: str, path: str, body: Any
+) -> None:
+    sent = {"content": body} if isinstance(body, str) else {"json": body} if body else {}
+    english = await engineer.request(method, path, **sent)
+    other = await engineer.request(
+        method, path, **sent, headers={"Accept-Language": "de-AT,de;q=0.9,en;q=0.8"}
+    )
+    (was, now) = (answer.json()["error"] for answer in (english, other))
+    assert english.status_code == other.status_code >= 400
+    assert was["code"] == now["code"]
+    assert now["message"] != was["message"]
+    assert english_in(now["message"]) == english_in(now["hint"]) == []
+    assert not was["hint"] or now["hint"] != was["hint"]
+
+
+@pytest.mark.parametrize(("role", "status"), [("viewer", 403), ("", 401)])
+async def test_who_may_not_is_told_so_in_german(reading: Door, role: Any, status: int) -> None:
+    headers = {"Accept-Language": "de"} | (bearer(reading, role) if role else {})
+    answer = await reading.client().get(f"{CONNECT}/drafts", headers=headers)
+    assert answer.status_code == status
+    assert english_in(answer.json()["error"]["message"]) == []
+    assert "Rolle" in answer.text or "Sitzung" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "accepted", "body", "said"),
+    [
+        ("crawl", "de", {}, GERMAN),
+        ("crawl?language=en", "de", {}, ENGLISH),
+        ("crawl?language=de", "en", {}, GERMAN),
+        ("proposals", "en", {"language": "de"}, GERMAN),
+        ("proposals", "de", {"language": "en"}, ENGLISH),
+        ("proposals", "en-GB,en;q=0.9,de;q=0.8", {}, ENGLISH),
+        ("proposals", "fr, de;q=0.5", {}, GERMAN),
+        ("proposals", "fr;q=x, *;q=0.1", {}, ENGLISH),
+    ],
+)
+async def test_the_language_is_asked_for_in_the_address_the_body_or_the_header(
+    engineer: AsyncClient, path: str, accepted: str, body: dict[str, Any], said: str
+) -> None:
+    wrong = body | {"source": 5, "again": "what"}
+    where = f"{CONNECT}/im-01/{path}" if path.startswith("crawl") else f"{CONNECT}/{path}"
+    answer = await engineer.post(where, json=wrong, headers={"Accept-Language": accepted})
+    assert answer.status_code == 422
+    assert said in answer.json()["error"]["message"]
+
+
+async def test_the_plan_is_german_to_who_prefers_german(engineer: AsyncClient) -> None:
+    body = {"change": {"do": "switch_source", "source": "im-02", "on": False}}
+    accepted = {"Accept-Language": "de"}
+    found = (await engineer.post(f"{CONNECT}/preview", json=body, headers=accepted)).json()
+    assert "unterbricht im-02" in found["plan"]
 
 
 # SQL --------------------------------------------------------------------------------------------

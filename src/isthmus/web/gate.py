@@ -16,7 +16,9 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from isthmus.base.german import said
 from isthmus.web.auth import SESSION_SECONDS, Accounts, Role, User
+from isthmus.web.i18n import language_of
 
 COOKIE: Final = "isthmus_session"
 OPEN: Final = ("/healthz", "/login", "/setup/", "/static/", "/favicon.ico", "/preferences")
@@ -139,17 +141,13 @@ def _refusal(scope: Scope, headers: Headers) -> ASGIApp:
     if scope["type"] == "websocket":
         return _close_socket
     if scope["path"].startswith("/api/"):
-        return JSONResponse(
-            {
-                "error": {
-                    "code": "unauthorized",
-                    "message": "no token and no session, or an old one",
-                    "hint": "send `Authorization: Bearer ist_…`, or sign in",
-                }
-            },
-            401,
-            {"WWW-Authenticate": "Bearer"},
-        )
+        language = language_of(HTTPConnection(scope))
+        words = {
+            "code": "unauthorized",
+            "message": said("no token and no session, or an old one", language),
+            "hint": said("send `Authorization: Bearer ist_…`, or sign in", language),
+        }
+        return JSONResponse({"error": words}, 401, {"WWW-Authenticate": "Bearer"})
     query = scope["query_string"].decode("latin-1")
     target = quote(scope["path"] + (f"?{query}" if query else ""), safe="/")
     if "hx-request" in headers:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, get_args
 
+from starlette.requests import HTTPConnection
+
 from isthmus.base.german import Language, said
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -55,3 +57,26 @@ class Translator:
 def as_language(text: str | None) -> Language | None:
     """`text` if it is a language we speak."""
     return next((language for language in LANGUAGES if language == text), None)
+
+
+def language_of(request: HTTPConnection) -> Language:
+    """In which language a program wants sentences; English where it does not say.
+
+    `language` in the address or the body says it, else `Accept-Language`.
+    """
+    asked = request.query_params.get("language") or request.scope.get("language")
+    accepted = request.headers.get("accept-language", "")
+    return as_language(asked) or preferred(accepted) or "en"
+
+
+def preferred(accepted: str) -> Language | None:
+    """Of what `Accept-Language` says, the language we speak that is liked best."""
+    best: Language | None = None
+    liked = 0.0
+    for part in accepted.split(","):
+        tag, _, weight = part.partition(";")
+        language = as_language(tag.strip().partition("-")[0].lower())
+        weight = weight.strip().removeprefix("q=") or "1"
+        if language and weight.replace(".", "", 1).isdecimal() and float(weight) > liked:
+            best, liked = language, float(weight)
+    return best

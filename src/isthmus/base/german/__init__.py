@@ -15,7 +15,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Final, Literal
 
-from isthmus.base.german import connect, keys, links, model, tags
+from isthmus.base.german import connect, keys, links, model, rest, tags
 
 Language = Literal["en", "de"]
 
@@ -25,6 +25,7 @@ TABLES: Final = (
     links.SENTENCES,
     connect.SENTENCES,
     keys.SENTENCES,
+    rest.SENTENCES,
 )
 
 LONGEST: Final = 20_000

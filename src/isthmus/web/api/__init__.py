@@ -17,7 +17,7 @@ from isthmus.web.api import (
     sql,
     stops,
 )
-from isthmus.web.api.asked import known_parameters
+from isthmus.web.api.asked import known_parameters, language_of_body
 from isthmus.web.gate import verify_csrf
 from isthmus.web.shell import Web
 
@@ -49,7 +49,7 @@ def create_api(web: Web) -> FastAPI:
         version=web.platform.version,
         docs_url=None,
         redoc_url=None,
-        dependencies=[Depends(verify_csrf), Depends(known_parameters)],
+        dependencies=[Depends(language_of_body), Depends(verify_csrf), Depends(known_parameters)],
         responses=errors.DOCUMENTED,
         middleware=[Middleware(errors.SmallBodies, most=MOST_BODY)],
         servers=[{"url": PREFIX}],
@@ -66,5 +66,6 @@ DESCRIPTION = """
 Send a token (`isthmus token create`) as `Authorization: Bearer …`, or the session of a browser
 with its `X-CSRF-Token` for writes. Times are ISO 8601 with a zone, answers are in UTC. Lists that
 may be long are cut by `limit` and `offset`; `X-Total-Count` says how many there are, `Link` where
-the next ones are. An error is `{"error": {"code", "message", "hint"}}`.
+the next ones are. An error is `{"error": {"code", "message", "hint"}}`; with `Accept-Language: de`
+it is said in German.
 """

@@ -1,6 +1,7 @@
 """What a request asks, checked at the door: place, time, and which part of a long list."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
@@ -9,9 +10,12 @@ from fastapi import Depends, Query, Request, Response
 from fastapi.routing import APIRoute
 
 from isthmus.base.clock import DAY, Micros, iso, to_micros
+from isthmus.base.german import Language
 from isthmus.model.plant import Machine, Plant
 from isthmus.model.suggest import did_you_mean, did_you_mean_or_list
 from isthmus.web.api.errors import ApiError
+from isthmus.web.gate import SAFE_METHODS
+from isthmus.web.i18n import as_language, language_of
 from isthmus.web.platform import Platform
 
 T = TypeVar("T")
@@ -43,6 +47,40 @@ def _query_names(dependant: Any) -> Iterable[str]:
     yield from (field.alias for field in dependant.query_params)
     for below in dependant.dependencies:
         yield from _query_names(below)
+
+
+# In which language ----------------------------------------------------------------------------
+
+
+async def language_of_body(request: Request) -> None:
+    """Note what a JSON body says of `language`: what is wrong with the rest is told in it."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.method in SAFE_METHODS or kind != "application/json":
+        return
+    with suppress(ValueError):  # no JSON at all: that is told elsewhere
+        body = await request.json()
+        if isinstance(body, dict) and as_language(body.get("language")):
+            request.scope["language"] = body["language"]
+
+
+def _of_address(
+    request: Request,
+    language: Annotated[
+        Language | None,
+        Query(description="Of what is said in sentences; else as `Accept-Language` prefers."),
+    ] = None,
+) -> Language:
+    return language or language_of(request)
+
+
+def _of_request(request: Request) -> Language:
+    return language_of(request)
+
+
+Speech = Annotated[Language, Depends(_of_address)]
+"""For what has `language` in its address."""
+Told = Annotated[Language, Depends(_of_request)]
+"""For what has it in its body."""
 
 
 # Where ------------------------------------------------------------------------------------------
@@ -205,7 +243,7 @@ def json_only(request: Request) -> None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise ApiError(
-            415, "not_json", f"the body is `{kind or 'without a type'}`",
+            415, "not_json", f"the body is `{kind}`" if kind else "the body has no type",
             "send JSON with `Content-Type: application/json`",
         )  # fmt: skip
 

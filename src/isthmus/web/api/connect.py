@@ -16,7 +16,7 @@ from isthmus.field.suggest import Proposal
 from isthmus.model.masking import masked
 from isthmus.model.plan_text import plan_text
 from isthmus.model.suggest import did_you_mean_or_list
-from isthmus.web.api.asked import JsonOnly, Running
+from isthmus.web.api.asked import JsonOnly, Running, Speech, Told
 from isthmus.web.api.errors import NOT_FOUND, ApiError
 from isthmus.web.gate import Requires
 from isthmus.web.workbench import (
@@ -50,7 +50,6 @@ def _source(
 
 
 Source = Annotated[str, Depends(_source)]
-Speech = Annotated[Language, Query(description="Of what is said in sentences.")]
 
 
 class CrawlOut(BaseModel):
@@ -149,7 +148,9 @@ class ProposalsIn(TargetIn):
     seconds: float = Field(
         default=0.0, ge=0, le=60, description="Listen for so long to the likeliest tags first."
     )
-    language: Language = "en"
+    language: Language | None = Field(
+        default=None, description="Of what is said in sentences; else as `Accept-Language` prefers."
+    )
 
 
 class ProposalOut(BaseModel):
@@ -192,7 +193,9 @@ class DraftIn(TargetIn):
     """Decisions for a machine."""
 
     choices: list[ChoiceIn] = Field(max_length=500)
-    language: Language = Field(default="en", description="Of the plan and of what is wrong.")
+    language: Language | None = Field(
+        default=None, description="Of what is said in sentences; else as `Accept-Language` prefers."
+    )
 
 
 class ApplyIn(DraftIn):
@@ -248,11 +251,11 @@ class AppliedOut(BaseModel):
 async def get_nodes(  # noqa: PLR0917 - the parameters of a request
     platform: Running,
     source: Source,
+    language: Speech,
     search: Annotated[str, Query(max_length=200, description="Words that must occur.")] = "",
     under: Annotated[str, Query(max_length=1000, description="Only below this path.")] = "",
     offset: Annotated[int, Query(ge=0)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    language: Speech = "en",
 ) -> NodesOut:
     """What is in the address space of a source, as far as it was looked at."""
     bench = platform.workbench
@@ -266,7 +269,7 @@ async def get_nodes(  # noqa: PLR0917 - the parameters of a request
 
 @router.post("/{source}/crawl", status_code=202, dependencies=[JsonOnly])
 async def post_crawl(
-    platform: Running, source: Source, body: CrawlIn, language: Speech = "en"
+    platform: Running, source: Source, body: CrawlIn, language: Speech
 ) -> CrawlOut:
     """Begin to look around in the background; what was found once is kept."""
     platform.workbench.crawl(source, again=body.again)
@@ -277,15 +280,17 @@ async def post_crawl(
 async def get_live(
     platform: Running,
     source: Source,
+    language: Speech,
     tag: Annotated[list[str], Query(min_length=1, max_length=MOST_LISTENED)],
-    language: Speech = "en",
 ) -> LiveTagsOut:
     """Values of some tags in the last minute. Listening goes on for ten seconds after each call."""
     return _live(platform.workbench.listen(source, tag), language)
 
 
 @router.post("/proposals", dependencies=[JsonOnly])
-async def post_proposals(platform: Running, body: ProposalsIn) -> list[SuggestionOut]:
+async def post_proposals(
+    platform: Running, body: ProposalsIn, language: Told
+) -> list[SuggestionOut]:
     """Which tags may feed the fields that have none, with a score and the reasons."""
     target = TargetIn(**body.model_dump(exclude={"seconds", "language"})).target()
     bench = platform.workbench
@@ -299,29 +304,29 @@ async def post_proposals(platform: Running, body: ProposalsIn) -> list[Suggestio
         raise ApiError(503, "unreachable", str(error)) from None
     return [
         SuggestionOut(
-            field=one.key, proposals=[_proposal(each, body.language) for each in one.proposals]
+            field=one.key, proposals=[_proposal(each, language) for each in one.proposals]
         )
         for one in found.suggestions
     ]
 
 
 @router.post("/draft", dependencies=[JsonOnly])
-async def post_draft(platform: Running, body: DraftIn) -> DraftOut:
+async def post_draft(platform: Running, body: DraftIn, language: Told) -> DraftOut:
     """The model with these decisions: the difference, checked and planned; nothing is written."""
     target, choices = _asked(body)
     draft = await run_in_threadpool(platform.workbench.draft, target, choices)
-    return draft_out(draft, body.language)
+    return draft_out(draft, language)
 
 
 @router.post("/apply", dependencies=[JsonOnly])
-async def post_apply(platform: Running, body: ApplyIn) -> AppliedOut:
+async def post_apply(platform: Running, body: ApplyIn, language: Told) -> AppliedOut:
     """Write the model and make the platform follow; on an error everything is as it was."""
     target, choices = _asked(body)
     try:
         done = await platform.workbench.apply(target, choices, body.digest)
     except RefusedChangeError as error:
         raise refused(error) from None
-    return AppliedOut(changes=plan_text(done.changes, "text", body.language), undo=done.undo)
+    return AppliedOut(changes=plan_text(done.changes, "text", language), undo=done.undo)
 
 
 def refused(error: RefusedChangeError) -> ApiError:

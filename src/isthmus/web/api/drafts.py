@@ -12,8 +12,8 @@ from isthmus.base.german import Language, said
 from isthmus.model.masking import HIDDEN, is_reference, is_secret_key, masked
 from isthmus.model.suggest import did_you_mean_or_list
 from isthmus.model.write.flow import Raw
-from isthmus.web.api.asked import JsonOnly, Running
-from isthmus.web.api.connect import WORDS, Source, Speech, refused
+from isthmus.web.api.asked import JsonOnly, Running, Speech
+from isthmus.web.api.connect import WORDS, Source, refused
 from isthmus.web.api.errors import NOT_FOUND, ApiError
 from isthmus.web.gate import Requires
 from isthmus.web.workbench import Certificate, RefusedChangeError, TagTried, Trial, Ways, Workbench
@@ -164,7 +164,7 @@ async def post_certificate(platform: Running) -> OursOut:
 
 
 @router.post("/{source}/ways")
-async def post_ways(platform: Running, source: Source, language: Speech = "en") -> WaysOut:
+async def post_ways(platform: Running, source: Source, language: Speech) -> WaysOut:
     """Ask an OPC UA server which security it offers, and for its certificate."""
     try:
         await platform.workbench.ask_ways(source)
@@ -174,9 +174,7 @@ async def post_ways(platform: Running, source: Source, language: Speech = "en") 
 
 
 @router.post("/{source}/trust", dependencies=[JsonOnly])
-async def post_trust(
-    platform: Running, source: Source, body: TrustIn, language: Speech = "en"
-) -> WaysOut:
+async def post_trust(platform: Running, source: Source, body: TrustIn, language: Speech) -> WaysOut:
     """Trust the server's certificate, if it is still the one with this fingerprint."""
     try:
         await platform.workbench.trust(source, body.fingerprint)
@@ -187,7 +185,7 @@ async def post_trust(
 
 @router.post("/{source}/trial", status_code=202, dependencies=[JsonOnly])
 async def post_trial(
-    platform: Running, source: Source, body: TrialIn, language: Speech = "en"
+    platform: Running, source: Source, body: TrialIn, language: Speech
 ) -> TrialOut:
     """Begin to try a source in the background; one that runs already goes on as it is."""
     platform.workbench.begin_trial(source, body.seconds)
@@ -195,7 +193,7 @@ async def post_trial(
 
 
 @router.get("/{source}/trial")
-async def get_trial(platform: Running, source: Source, language: Speech = "en") -> TrialOut:
+async def get_trial(platform: Running, source: Source, language: Speech) -> TrialOut:
     """How far the trial of a source is, or how the last one ended."""
     return _trial(platform.workbench, source, language)
 

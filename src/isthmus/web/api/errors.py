@@ -9,8 +9,12 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from isthmus.base.german import Language, said
+from isthmus.web.i18n import language_of
 
 LOG = logging.getLogger("isthmus.web")
 
@@ -25,15 +29,18 @@ class ApiError(Exception):
         self.message = message
         self.hint = hint
 
-    def answer(self) -> JSONResponse:
-        return said(self.status, self.code, self.message, self.hint)
+    def answer(self, language: Language) -> JSONResponse:
+        return answered(self.status, self.code, self.message, self.hint, language)
 
 
 class Problem(BaseModel):
     """What is wrong."""
 
     code: str = Field(description="Stable.", examples=["unknown_scope"])
-    message: str = Field(examples=["there is no `acme/hamburq` in this company"])
+    message: str = Field(
+        description="In German where the request asks for it.",
+        examples=["there is no `acme/hamburq` in this company"],
+    )
     hint: str = Field(description="May be empty.", examples=["did you mean `acme/hamburg`?"])
 
 
@@ -67,11 +74,11 @@ _HINTS: Final = {
 }
 
 
-def said(status: int, code: str, message: str, hint: str = "") -> JSONResponse:
+def answered(status: int, code: str, message: str, hint: str, language: Language) -> JSONResponse:
+    """Sentences are found in English; what is not ours, such as words of a driver, stays so."""
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    return JSONResponse(
-        {"error": {"code": code, "message": message, "hint": hint}}, status, headers
-    )
+    words = {"message": said(message, language), "hint": said(hint, language)}
+    return JSONResponse({"error": {"code": code, **words}}, status, headers)
 
 
 class SmallBodies:
@@ -86,7 +93,9 @@ class SmallBodies:
         if scope["type"] == "http":
             length = Headers(scope=scope).get("content-length", "0")
             if not length.isdigit() or int(length) > self._most:
-                app = said(413, "too_large", f"a body of {length[:20]} bytes; {self._most} at most")
+                said_ = f"a body of {length[:20]} bytes; {self._most} at most"
+                language = language_of(HTTPConnection(scope))
+                app = answered(413, "too_large", said_, "", language)
         await app(scope, receive, send)
 
 
@@ -97,26 +106,30 @@ def install(api: FastAPI) -> None:
     api.add_exception_handler(Exception, _failed)
 
 
-async def _ours(_: Request, error: Exception) -> Response:
+async def _ours(request: Request, error: Exception) -> Response:
     if not isinstance(error, ApiError):
         raise TypeError(type(error))
-    return error.answer()
+    return error.answer(language_of(request))
 
 
-async def _http(_: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise TypeError(type(error))
     status = error.status_code
     code = _WORDS.get(status, ("error", ""))[0]
-    return said(status, code, str(error.detail), _HINTS.get(status, ""))
+    return answered(status, code, str(error.detail), _HINTS.get(status, ""), language_of(request))
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
+async def _invalid(request: Request, error: Exception) -> Response:
     """All findings in one sentence each; values are not repeated, they may be long."""
     if not isinstance(error, RequestValidationError):
         raise TypeError(type(error))
+    language = language_of(request)
     found = [f"`{_place(one['loc'])}`: {_lower(one['msg'])}" for one in error.errors()]
-    return said(422, "invalid", "; ".join(found), "`/api/v1/openapi.json` says what is expected")
+    message = "; ".join(said(one, language) for one in found)
+    return answered(
+        422, "invalid", message, "`/api/v1/openapi.json` says what is expected", language
+    )
 
 
 def _place(location: tuple[int | str, ...]) -> str:
@@ -131,4 +144,5 @@ async def _failed(request: Request, error: Exception) -> Response:
     """A bug of ours: the id leads from the answer to the log."""
     number = secrets.token_hex(4)
     LOG.error("error %s at %s", number, request.url.path, exc_info=error)
-    return said(500, "internal", f"error {number} on our side", "the log has it under this number")
+    message, hint = f"error {number} on our side", "the log has it under this number"
+    return answered(500, "internal", message, hint, language_of(request))

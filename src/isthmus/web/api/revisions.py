@@ -11,7 +11,7 @@ from isthmus.base.german import Language
 from isthmus.model.plan_text import plan_text
 from isthmus.model.suggest import did_you_mean_or_list
 from isthmus.model.write.flow import referring
-from isthmus.web.api.asked import JsonOnly, Running
+from isthmus.web.api.asked import JsonOnly, Running, Told
 from isthmus.web.api.connect import AppliedOut, DraftOut, draft_out, refused
 from isthmus.web.api.errors import NOT_FOUND, ApiError
 from isthmus.web.gate import Requires
@@ -113,7 +113,9 @@ class PreviewIn(_Wanted):
     """What is wanted of the model."""
 
     change: Change
-    language: Language = Field(default="en", description="Of the plan and of what is wrong.")
+    language: Language | None = Field(
+        default=None, description="Of what is said in sentences; else as `Accept-Language` prefers."
+    )
 
 
 class ReviseIn(PreviewIn):
@@ -123,25 +125,25 @@ class ReviseIn(PreviewIn):
 
 
 @router.post("/preview", dependencies=[JsonOnly])
-async def post_preview(platform: Running, body: PreviewIn) -> DraftOut:
+async def post_preview(platform: Running, body: PreviewIn, language: Told) -> DraftOut:
     """The model as it would be: the difference, checked and planned; nothing is written."""
     try:
         wanted = await run_in_threadpool(_revision, platform, body.change)
         draft = await run_in_threadpool(platform.workbench.preview, wanted)
     except RefusedChangeError as error:
         raise refused(error) from None
-    return draft_out(draft, body.language)
+    return draft_out(draft, language)
 
 
 @router.post("/revise", dependencies=[JsonOnly])
-async def post_revise(platform: Running, body: ReviseIn) -> AppliedOut:
+async def post_revise(platform: Running, body: ReviseIn, language: Told) -> AppliedOut:
     """Write the model and make the platform follow; on an error everything is as it was."""
     try:
         wanted = await run_in_threadpool(_revision, platform, body.change)
         done = await platform.workbench.revise(wanted, body.digest)
     except RefusedChangeError as error:
         raise refused(error) from None
-    return AppliedOut(changes=plan_text(done.changes, "text", body.language), undo=done.undo)
+    return AppliedOut(changes=plan_text(done.changes, "text", language), undo=done.undo)
 
 
 def _revision(platform: Platform, change: Change) -> Revision:

@@ -1,0 +1,120 @@
+"""What the REST API refuses, and the hints to it."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+_REQUEST: Final = {
+    "there is no parameter `<name>` here": "hier gibt es keinen Parameter `<name>`",
+    "there is no `<path>` in this company": "in diesem Unternehmen gibt es `<path>` nicht",
+    "there is no machine `<path>`": "es gibt keine Maschine `<path>`",
+    "`<path>` lists all paths": "`<path>` nennt alle Pfade",
+    "`<path>` lists them": "`<path>` nennt sie",
+    "`<path>` says what is expected": "`<path>` sagt, was erwartet wird",
+    "`<name>`: `<text>` is no ISO 8601 time": "`<name>`: `<text>` ist keine Zeit nach ISO 8601",
+    "`<name>`: `<text>` has no time zone": "`<name>`: `<text>` hat keine Zeitzone",
+    "`<name>`: `<text>` is before the year 2000": "`<name>`: `<text>` liegt vor dem Jahr 2000",
+    "write `+` as `%2B` in an address, or use `Z`": "schreiben Sie `+` in einer Adresse als `%2B`, oder nehmen Sie `Z`",
+    "for example `<one>` or `<other>`": "zum Beispiel `<one>` oder `<other>`",
+    "`<key>` <from#> is not before `<other>` <to#>": "`<key>` <from> liegt nicht vor `<other>` <to>",
+    "<asked#> days are asked for, at most <most#> are answered at once": "<asked> Tage sind gefragt, höchstens <most> werden auf einmal beantwortet",
+    "ask for shorter windows, one after another": "fragen Sie nach kürzeren Zeiträumen, einem nach dem anderen",
+    "the body is `<kind>`": "der Inhalt ist `<kind>`",
+    "the body has no type": "der Inhalt nennt keine Art",
+    "send JSON with `<header>`": "schicken Sie JSON mit `<header>`",
+    "a body of <size#> bytes": "ein Inhalt von <size> Bytes",
+    "<most#> at most": "höchstens <most>",
+    "error <number#> on our side": "Fehler <number> auf unserer Seite",
+    "the log has it under this number": "im Log steht er unter dieser Nummer",
+    "Not Found": "Das gibt es nicht",
+    "Method Not Allowed": "Das geht mit dieser Methode nicht",
+    "parameters": "Parameter",
+    "machines": "Maschinen",
+    "numeric fields": "Felder mit Zahlen",
+    "reasons": "Gründe",
+    "drafts": "Entwürfe",
+}
+
+_WHO: Final = {
+    "no token and no session, or an old one": "kein Token und keine Sitzung, oder eine alte",
+    "send `<header>`, or sign in": "schicken Sie `<header>`, oder melden Sie sich an",
+    "send `<header>`": "schicken Sie `<header>`",
+    "`<command>` makes one": "`<command>` macht eines",
+    "an administrator can give you the role for it": "ein Administrator kann Ihnen die Rolle dafür geben",
+    "This needs the role <role#>": "Das braucht die Rolle <role>",
+    "yours is <role#>": "Sie haben <role>",
+    "Please sign in.": "Bitte melden Sie sich an.",
+    "This request did not start on a page of this platform.": "Diese Anfrage begann nicht auf einer Seite dieser Plattform.",
+    "The page was too old.": "Die Seite war zu alt.",
+    "Reload it and try again.": "Laden Sie sie neu, und versuchen Sie es noch einmal.",
+}
+
+_CONNECT: Final = {
+    "nothing was changed": "nichts wurde geändert",
+    "there is no draft `<name>`": "es gibt keinen Entwurf `<name>`",
+    "`<name>` was not tried yet": "`<name>` wurde noch nicht getestet",
+    "`<request>` begins one": "`<request>` beginnt einen Test",
+}
+
+_ASKED: Final = {
+    "`by`: <what!>": "`by`: <what!>",
+    "cannot group by `<names>`": "nach `<names>` lässt sich nicht gruppieren",
+    "choose from <names>": "wählen Sie aus <names>",
+    "`<path>` has no field `<name>`": "`<path>` hat kein Feld `<name>`",
+    "`<name>` is of type <kind#>": "`<name>` ist vom Typ <kind>",
+    "states are under `<path>`, counts under `<other>`": "Zustände stehen unter `<path>`, Stückzahlen unter `<other>`",
+    "no reason `<name>` in the model": "kein Grund `<name>` im Modell",
+    "nobody gave a reason for `<stop>`": "zu `<stop>` hat niemand einen Grund angegeben",
+    "`<stop>` is no stop": "`<stop>` ist kein Stillstand",
+    "`<stop>` is no stop: expected `<form>`": "`<stop>` ist kein Stillstand: erwartet wird `<form>`",
+    "there is no stop `<stop>`": "es gibt keinen Stillstand `<stop>`",
+    "ids are as `<path>` gives them": "Kennungen sind so, wie `<path>` sie nennt",
+    "`<machine>` did not stand at <time#>": "`<machine>` stand um <time> nicht",
+    "no machine `<machine>` in this plant": "keine Maschine `<machine>` in diesem Unternehmen",
+    "a piece of a stop must end after it starts": "ein Stück eines Stillstands muss nach seinem Beginn enden",
+    "pieces of a stop must follow one another without overlap": "Stücke eines Stillstands müssen einander folgen und dürfen sich nicht überschneiden",
+    "give at least one piece": "geben Sie mindestens ein Stück an",
+    "two columns are called `<name>`": "zwei Spalten heißen `<name>`",
+    "name them with AS": "benennen Sie sie mit AS",
+    "<number#> queries are running already": "es laufen schon <number> Abfragen",
+    "try again later": "versuchen Sie es später noch einmal",
+    "tables: docs/concepts or `<query>`": "Tabellen: docs/concepts oder `<query>`",
+    "stopped after <seconds#> s: narrow it by machine or time": "nach <seconds> s angehalten: grenzen Sie nach Maschine oder Zeit ein",
+    "write one SELECT": "schreiben Sie ein SELECT",
+    "this is <number#> statements": "das sind <number> Anweisungen",
+    "<kind#> is not allowed here: only SELECT, nothing is ever changed": "<kind> ist hier nicht erlaubt: nur SELECT, es wird nie etwas geändert",
+    "only a plain SELECT is allowed here": "hier ist nur ein einfaches SELECT erlaubt",
+    "`<name>` is not allowed here: query the tables by name": "`<name>` ist hier nicht erlaubt: fragen Sie die Tabellen bei ihrem Namen ab",
+    "`<name>` is no table: files are not opened here": "`<name>` ist keine Tabelle: hier werden keine Dateien geöffnet",
+}
+
+_FORM: Final = {
+    "`<place>`: field required": "`<place>`: fehlt",
+    "`<place>`: extra inputs are not permitted": "`<place>`: ist hier nicht erlaubt",
+    "`<place>`: input should be <choices>": "`<place>`: muss <choices*> sein",
+    "`<place>`: input should be a valid boolean": "`<place>`: muss true oder false sein",
+    "`<place>`: input should be a valid boolean, unable to interpret input": "`<place>`: muss true oder false sein",
+    "`<place>`: input should be a valid dictionary": "`<place>`: muss ein Objekt sein",
+    "`<place>`: input should be a valid dictionary or instance of <what#>": "`<place>`: muss ein Objekt sein",
+    "`<place>`: input should be a valid dictionary or object to extract fields from": "`<place>`: muss ein Objekt sein",
+    "`<place>`: input should be a valid integer": "`<place>`: muss eine ganze Zahl sein",
+    "`<place>`: input should be a valid integer, unable to parse string as an integer": "`<place>`: muss eine ganze Zahl sein",
+    "`<place>`: input should be a valid integer, got a number with a fractional part": "`<place>`: muss eine ganze Zahl sein",
+    "`<place>`: input should be a valid list": "`<place>`: muss eine Liste sein",
+    "`<place>`: input should be a valid number": "`<place>`: muss eine Zahl sein",
+    "`<place>`: input should be a valid number, unable to parse string as a number": "`<place>`: muss eine Zahl sein",
+    "`<place>`: input should be a valid string": "`<place>`: muss ein Text sein",
+    "`<place>`: input should be greater than or equal to <least#>": "`<place>`: muss mindestens <least> sein",
+    "`<place>`: input should be less than or equal to <most#>": "`<place>`: darf höchstens <most> sein",
+    "`<place>`: string should have at most <most#> characters": "`<place>`: darf höchstens <most> Zeichen haben",
+    "`<place>`: string should have at least <least#> characters": "`<place>`: muss mindestens <least> Zeichen haben",
+    "`<place>`: string should match pattern '<pattern>'": "`<place>`: muss auf das Muster '<pattern>' passen",
+    "`<place>`: list should have at most <most#> items after validation, not <there#>": "`<place>`: darf höchstens <most> Einträge haben, nicht <there>",
+    "`<place>`: list should have at least <least#> item after validation, not <there#>": "`<place>`: muss mindestens <least> Eintrag haben, nicht <there>",
+    "`<place>`: unable to extract tag using discriminator '<key>'": "`<place>`: es fehlt `<key>`, das sagt, was gemeint ist",
+    "`<place>`: input tag '<tag>' found using '<key>' does not match any of the expected tags: <tags>": "`<place>`: `<key>` ist '<tag>', erwartet wird eines von <tags>",
+    "`<place>`: JSON decode error": "`<place>`: das ist kein JSON",
+}
+"""What pydantic says of a value, as the API puts it."""
+
+SENTENCES: Final[Mapping[str, str]] = MappingProxyType(_REQUEST | _WHO | _CONNECT | _ASKED | _FORM)
