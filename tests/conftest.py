@@ -2,6 +2,17 @@
 
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
+
+# A machine that is busy gives no wrong answer; how fast we are is measured in `bench/`.
+settings.register_profile(
+    "patient",
+    settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("patient")
+
 WHOLE = Path(__file__).parent / "whole"
 
 

@@ -1,8 +1,10 @@
 """Which times of a device are believed: pure, told by what each parcel says."""
 
+from itertools import chain
+
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from isthmus.runtime.device_clock import Clocks, DeviceClock, Judged, Verdict
@@ -130,3 +132,32 @@ def test_one_of_several_is_judged_as_if_it_were_alone(told):
         found = [one for one in several.judge(parcel, live=True) if one.machine == "saw"]
         expected = alone.judge(at("s1", number + off, number), live=True) if tag == "s1" else []
         assert found == expected
+
+
+OWNED = {"press": ["p1", "p2"], "saw": ["s1"], "mill": ["m1"]}
+ON_TIME = st.just([0.0, 0.0, 0.0])
+OFF = st.lists(st.sampled_from([-HOUR, -1.0, 0.0, HOUR]), min_size=3, max_size=3)
+POLL = st.tuples(
+    st.sampled_from([("p1", "s1", "m1"), ("p1", "p2", "s1"), ("s1", "m1", "s1")]),
+    ON_TIME | OFF,
+    st.booleans(),
+)
+POLLS = st.tuples(POLL, st.integers(1, 4)).map(lambda poll: [poll[0]] * poll[1])
+
+
+@example(
+    [[(("s1", "m1", "s1"), [-HOUR] * 3, True)], [(("s1", "m1", "s1"), [-1, -HOUR, -HOUR], True)]]
+)
+@given(st.lists(POLLS, min_size=1))
+def test_many_are_judged_together_as_each_by_itself(polls):
+    """Tags come again and again, most often with times that only go on."""
+    clocks, alone = Clocks(OWNED), {machine: DeviceClock() for machine in OWNED}
+    for now, (tags, offs, live) in enumerate(chain.from_iterable(polls)):
+        told = [(tag, now + off, now) for tag, off in zip(tags, offs, strict=True)]
+        judged = clocks.judge(together(*told), live=live)
+        expected = {}
+        for machine, clock in alone.items():
+            own = [value for value in told if value[0] in OWNED[machine]]
+            if own and (verdict := clock.judge(together(*own), live=live)) != "fine":
+                expected[machine] = (verdict, clock.by)
+        assert {one.machine: (one.verdict, one.by) for one in judged} == expected

@@ -99,10 +99,14 @@ class Clocks:
         return found
 
     def _goes_on(self, samples: pa.Table) -> bool:
-        """Whether the tags of the last parcel have come again, and no time is before any of it."""
+        """Whether the tags of the last parcel have come again, and no time is before any of it.
+
+        Nor may one go back within this parcel: its times are too close together for that.
+        """
         bounds = pc.min_max(samples["device_time"])
-        newest, self._newest = self._newest, bounds["max"].value
-        if newest is None or bounds["min"].value < newest:
+        first, last = bounds["min"].value, bounds["max"].value
+        newest, self._newest = self._newest, last
+        if newest is None or first < newest or last - first > BACK:
             return False
         self._passed = samples
         return True
