@@ -13,19 +13,25 @@ from tests.docs.left_english import english_in
 from tests.model.fakes import ENV, KINDS
 
 import isthmus
+from isthmus.base.clock import HOUR, parse_time
 from isthmus.base.german import LONGEST, LONGEST_SENTENCE, TABLES, german, said
 from isthmus.base.problem import Problem
+from isthmus.field.quarantine import Raw, Why, quarantined
 from isthmus.field.registry import SOURCE_KINDS
 from isthmus.model.catalogue import CATALOGUE
 from isthmus.model.findings import EXPECTED_TYPES
 from isthmus.model.load import read
+from isthmus.model.plant import FieldMap
 from isthmus.model.report import report
+from isthmus.model.spec.block import FieldType
+from isthmus.model.spec.machine_type import Counter
 from isthmus.model.wording import _FORMS, _LIMITS
 from isthmus.web.api import connect, drafts, revisions, sql, stops
 
 SOURCE = Path(isthmus.__file__).parent
 GOLDEN = Path(__file__).parents[1] / "model" / "golden"
 VALUE = "x1"
+NOW = parse_time("2026-11-16T09:00:00Z")
 # What the code says -------------------------------------------------------------------------------
 
 MODEL = sorted(
@@ -184,6 +190,32 @@ def test_whole_messages_as_they_reach_a_person(english: str) -> None:
     other = german(english)
     assert english_in(other) == []
     assert re.findall(r"`[^`]*`", other) == re.findall(r"`[^`]*`", english)
+
+
+def fields() -> Iterator[FieldMap]:
+    """Of every type, scaled and not, with what a reason may name."""
+    for number, type_ in enumerate(get_args(FieldType)):
+        yield FieldMap(
+            "tag", "acme/hamburg/im-07", "cycle", "melt_temp", type_, min=-40.0, max=400.5,
+            max_length=80, scale=1.0 + number % 2, offset=-0.5 * (number % 2),
+            codes=(("1", "idle"), ("2", "running")),
+            counter=Counter(bits=16) if type_ == "counter" else None,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "why", [one for one in Why if one is not Why.FINE], ids=lambda one: one.code
+)
+def test_why_a_sample_was_put_aside_is_said_in_german_with_its_values(why: Why) -> None:
+    for field in fields():
+        for number, text in ((-159.25, None), (7.0, None), (None, "not a number at all")):
+            english = quarantined(
+                "im07", Raw("tag", NOW + HOUR, NOW, number, text), field, why
+            ).reason
+            other = german(english)
+            assert other != english, english
+            assert english_in(other.replace("not a number at all", "")) == [], other
+            assert re.findall(r"-?[0-9.]+", other) == re.findall(r"-?[0-9.]+", english)
 
 
 def test_every_key_of_a_source_is_explained_in_german() -> None:

@@ -15,7 +15,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Final, Literal
 
-from isthmus.base.german import connect, keys, links, model, rest, tags
+from isthmus.base.german import connect, keys, links, model, quarantine, rest, tags
 
 Language = Literal["en", "de"]
 
@@ -26,6 +26,7 @@ TABLES: Final = (
     connect.SENTENCES,
     keys.SENTENCES,
     rest.SENTENCES,
+    quarantine.SENTENCES,
 )
 
 LONGEST: Final = 20_000
