@@ -66,6 +66,7 @@ class TestContract(ConnectorContract):
     }
     change: ClassVar[tuple[str, Any]] = ("MAIN.fTemp", 13.5)
     unknown: ClassVar[str] = "MAIN.fNothing"
+    patience: ClassVar[float] = 1.5  # it leaves one question of each opening without an answer
     lost_within: ClassVar[float] = 3.0
 
     @pytest.fixture(autouse=True)

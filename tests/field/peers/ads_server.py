@@ -1,4 +1,4 @@
-"""The ADS test server of pyads, with errors where it would end its connection.
+"""The ADS test server of pyads, with errors where it would end its connection or drop a request.
 
 It answers reads, symbols, handles and states; it grants notifications that never come over the
 wire, and knows no sum command about names. Lines of JSON such as
@@ -11,7 +11,7 @@ import struct
 import sys
 
 from pyads import constants
-from pyads.testserver import AdsTestServer, AdvancedHandler, PLCVariable
+from pyads.testserver import AdsTestServer, AdvancedHandler, PLCVariable, testserver
 from pyads.testserver.handler import AmsResponseData
 
 NOT_FOUND = 0x710
@@ -32,6 +32,27 @@ SYMBOLS = {
     "GVL.bRun": ("BOOL", True),
     "GVL.nTotal": ("LINT", 2**60),
 }
+
+
+class Framed:
+    """A connection whose requests come one by one; of two that came together it took the first."""
+
+    def __init__(self, client):
+        self.fileno, self.send, self.close = client.fileno, client.send, client.close
+        self._client = client
+
+    def recvfrom(self, _size):
+        head = self._client.recv(6, socket.MSG_WAITALL)
+        if len(head) < 6:
+            return b"", None
+        (length,) = struct.unpack("<2xI", head)
+        return head + self._client.recv(length, socket.MSG_WAITALL), None
+
+
+connect = testserver.AdsClientConnection.__init__
+testserver.AdsClientConnection.__init__ = lambda self, handler, client, *more, **keys: connect(
+    self, handler, Framed(client), *more, **keys
+)
 
 
 class Handler(AdvancedHandler):
