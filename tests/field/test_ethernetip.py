@@ -422,8 +422,11 @@ async def test_garbage_instead_of_a_controller_is_unreachable(garbage: bytes) ->
 
 
 async def test_a_source_has_one_thread_of_its_own_and_leaves_none() -> None:
+    before = set(threading.enumerate())  # those of other tests may be ending
+
     def ours() -> list[str]:
-        return [thread.name for thread in threading.enumerate() if "press_1" in thread.name]
+        begun = set(threading.enumerate()) - before
+        return [thread.name for thread in begun if "press_1" in thread.name]
 
     async with controller() as device, opened(connector(device.port, "Count")) as reading:
         await read_once(reading)

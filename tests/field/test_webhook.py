@@ -6,7 +6,6 @@ import hmac
 import json
 import logging
 import shutil
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -35,6 +34,7 @@ from isthmus.model.spec.site import Keep
 from isthmus.runtime.sources import SourceRunner
 from isthmus.testing.certificates import make_authority
 from isthmus.testing.connector_suite import Sample, cancelled, opened, read_once, read_until, until
+from isthmus.testing.mosquitto import free_port
 from isthmus.testing.one_source import field as mapped
 from isthmus.testing.one_source import plant
 
@@ -46,13 +46,6 @@ STANDARD = {
     "form": "base64", "signed": "{id}.{timestamp}.{body}", "timestamp": "webhook-timestamp",
 }  # fmt: skip
 AT = parse_time("2026-11-02T06:00:00Z")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def connector(*tags: str, **keys: Any) -> WebhookConnector:

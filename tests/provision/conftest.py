@@ -4,7 +4,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,6 +18,7 @@ from hypothesis import settings
 from isthmus.model.plant import Machine, Plant, Site
 from isthmus.model.spec.calendar import Calendar
 from isthmus.model.spec.site import Keep
+from isthmus.testing.mosquitto import free_port
 
 # A loaded machine is no fault of the code; speed is measured in bench/.
 settings.register_profile("unhurried", deadline=None)
@@ -78,7 +78,7 @@ def postgres() -> Iterator[str]:
     run = _other_user(folder)
     if run is None:
         pytest.skip("PostgreSQL refuses to run as root and there is no user `postgres`")
-    port = _free_port()
+    port = free_port()
     subprocess.run(
         [*run, programs / "initdb", "-D", folder / "data", "-U", "erp", "-A", "trust", "-E", "UTF8",
          "--no-sync"],
@@ -133,12 +133,6 @@ def _other_user(folder: Path) -> list[str] | None:
         return None
     os.chown(folder, user.pw_uid, user.pw_gid)
     return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_it_answers(url: str, server: subprocess.Popen) -> None:
