@@ -26,7 +26,7 @@ CYCLE = "ns=2;s=Machine.CycleTime"
 
 
 def source(port: int, **keys: Any) -> Source:
-    spec = OpcuaSource(endpoint=f"opc.tcp://{LOOPBACK}:{port}", interval=0.05, timeout=5.0, **keys)
+    spec = OpcuaSource(endpoint=f"opc.tcp://{LOOPBACK}:{port}", interval=0.05, timeout=30.0, **keys)
     return Source("press", "hamburg", spec, (), ())
 
 

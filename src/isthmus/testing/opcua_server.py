@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 NAMESPACE = "urn:isthmus:testing"
 """Becomes namespace 2 of the server."""
+PATIENCE = 120.0
+"""Seconds for a start or stop, which takes one; a busy machine is no server that hangs."""
 
 
 class OpcuaServer:
@@ -139,7 +141,7 @@ class OpcuaServer:
         async def there() -> T:
             return await work
 
-        return asyncio.run_coroutine_threadsafe(there(), self._loop).result(timeout=30)
+        return asyncio.run_coroutine_threadsafe(there(), self._loop).result(PATIENCE)
 
     def _end_thread(self) -> None:
         self._wait(_end_all_tasks())  # the driver leaves those of sessions that were cut
