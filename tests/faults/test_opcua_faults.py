@@ -179,7 +179,7 @@ async def test_clock_an_hour_ahead_is_believed_by_nobody(tmp_path, server):
         gap = await plant.shows_unknown("clock")
         assert "60 min ahead" in gap.detail
         assert plant.wrong == ["clock"]
-        assert [row["code"] for row in plant.sql("SELECT code FROM quarantine")] == ["Q003"]
+        await plant.until(lambda: plant.sql("SELECT code FROM quarantine") == [{"code": "Q003"}])
         await server.set(STATE, 3)
         await plant.back()
         assert plant.wrong == []
