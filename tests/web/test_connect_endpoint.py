@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import ExitStack
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -158,20 +159,58 @@ async def test_a_certificate_is_compared_and_trusted_with_one_tap(
             await drafted(http, secure.port)
             await http.post(PLACE, data={"do": "ask", "sel": "im08"})
             page = (await http.get(f"{PLACE}?sel=im08")).text
-            shown = re.search(r'name="fingerprint" value="([0-9A-F ]+)"', page)
+            shown = re.search(r'value="(trust [0-9A-F ]+)"', page)
             assert shown
             assert "Compare the fingerprint" in text_of(page)
-            other = {"do": "trust", "sel": "im08", "fingerprint": "00"}
-            refused = await http.post(PLACE, data=other)
+            refused = await http.post(PLACE, data={"do": "trust 00", "sel": "im08"})
             assert "shows another certificate now" in text_of(refused.text)
             await http.post(PLACE, data={"do": "make", "sel": "im08"})
-            await http.post(PLACE, data=other | {"fingerprint": shown[1]})
+            await http.post(PLACE, data={"do": shown[1], "sel": "im08"})
             use = {"do": "use sign_and_encrypt Basic256Sha256", "sel": "im08"}
             await http.post(PLACE, data=use)
             page = text_of((await http.get(f"{PLACE}?sel=im08")).text)
             assert "✓ trusted" in page
             assert "✓ used" in page
             assert "It answers." in await tried_out(http, "im08")
+
+
+async def test_each_server_of_a_redundant_set_shows_its_own_certificate_to_trust(
+    site: Site, tmp_path: Path
+) -> None:
+    with ExitStack() as running:
+        one, other = (
+            running.enter_context(OpcuaServer(PRESS, **papers(tmp_path, name)._asdict()))
+            for name in ("one", "other")
+        )
+        off, *others = (f"opc.tcp://{LOOPBACK}:{port}" for port in (1, one.port, other.port))
+        async with site.client() as http:
+            await put(http, "im08", **opcua(1), endpoints=others)
+            ways = (await http.post(f"{API}/im08/ways")).json()
+            assert off in ways["trouble"]  # which holds nobody up
+            assert ("sign", "Basic256Sha256", False) in [
+                tuple(one.values()) for one in ways["offers"]
+            ]
+            assert [one["endpoint"] for one in ways["certificates"]] == others
+            page = (await http.get(f"{PLACE}?sel=im08")).text
+            first, second = re.findall(r'value="(trust [0-9A-F ]+)"', page)
+            assert first != second
+            assert all(endpoint in text_of(page) for endpoint in others)
+            await http.post(PLACE, data={"do": second, "sel": "im08"})
+            page = (await http.get(f"{PLACE}?sel=im08")).text
+            assert re.findall(r'value="(trust [0-9A-F ]+)"', page) == [first]
+
+
+async def test_servers_of_a_set_that_offer_nothing_in_common_are_told_apart(
+    site: Site, tmp_path: Path
+) -> None:
+    with OpcuaServer(PRESS, **papers(tmp_path, "server")._asdict()) as secure:
+        async with site.client() as http:
+            endpoint = opcua(secure.port)["endpoint"]
+            await put(http, "im08", **opcua(site.server.port), endpoints=[endpoint])
+            ways = (await http.post(f"{API}/im08/ways")).json()
+    assert ways["offers"] == []
+    assert ways["trouble"] == "the servers of `im08` offer no security that all of them have"
+    assert [one["endpoint"] for one in ways["certificates"]] == [endpoint]
 
 
 async def test_a_draft_is_browsed_mapped_and_comes_into_the_model_with_its_machine(
@@ -244,7 +283,7 @@ async def put(http: AsyncClient, name: str, site: str = "hamburg", **entry: Any)
     return await http.put(f"{API}/drafts/{name}", json={"site": site, "entry": entry})
 
 
-def opcua(port: int, **more: str) -> dict[str, str]:
+def opcua(port: int, **more: Any) -> dict[str, Any]:
     return {"kind": "opcua", "endpoint": f"opc.tcp://{LOOPBACK}:{port}"} | more
 
 
@@ -336,15 +375,16 @@ async def test_programs_see_what_a_server_offers_and_trust_the_certificate_they_
         async with site.client() as http:
             await put(http, "im08", **opcua(secure.port))
             ways = (await http.post(f"{API}/im08/ways")).json()
-            assert not ways["certificate"]["trusted"]
+            (shown,) = ways["certificates"]
+            assert (shown["endpoint"], shown["trusted"]) == (opcua(secure.port)["endpoint"], False)
             assert ways["ours"] == ""
             encrypted = ("sign_and_encrypt", "Basic256Sha256")
             assert (*encrypted, False) in [tuple(one.values()) for one in ways["offers"]]
             wrong = await http.post(f"{API}/im08/trust", json={"fingerprint": "00"})
             assert (wrong.status_code, wrong.json()["error"]["code"]) == (400, "refused")
-            compared = {"fingerprint": ways["certificate"]["fingerprint"]}
+            compared = {"fingerprint": shown["fingerprint"]}
             trusted = (await http.post(f"{API}/im08/trust", json=compared)).json()
-            assert trusted["certificate"]["trusted"]
+            assert trusted["certificates"][0]["trusted"]
             ours = (await http.post(f"{API}/certificate")).json()["fingerprint"]
             assert (await http.post(f"{API}/certificate")).json()["fingerprint"] == ours
             await put(http, "im08", **opcua(secure.port, security=encrypted[0]))

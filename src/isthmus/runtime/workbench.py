@@ -112,7 +112,8 @@ class Workbench:
             raise RefusedChangeError(f"there is a source `{name}` already")
         if site not in self._plant().sites:
             raise RefusedChangeError(f"there is no site `{site}`")
-        if entry.get("endpoint") != self._drafts.entry(name).get("endpoint"):
+        before = self._drafts.entry(name)
+        if any(entry.get(key) != before.get(key) for key in ("endpoint", "endpoints")):
             self._ways.pop(name, None)
         self._drafts.keep(site, name, entry)
 

@@ -208,6 +208,7 @@ class Draft:
 class Certificate:
     """A server's certificate, as two people compare it."""
 
+    endpoint: str
     subject: str
     fingerprint: str
     until: str
@@ -222,8 +223,10 @@ class Ways:
     """What an OPC UA server offers, and whether we have what it takes."""
 
     offers: tuple[tuple[str, str], ...] = ()
-    """Security and policy, as a source of the model says them."""
-    certificate: Certificate | None = None
+    """Security and policy, as a source of the model says them; of a redundant set, what all of its
+    servers offer that answered."""
+    certificates: tuple[Certificate, ...] = ()
+    """Of each server that shows one."""
     ours: str = ""
     """Fingerprint of our own certificate; empty: there is none yet."""
     trouble: str = ""

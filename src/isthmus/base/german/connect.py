@@ -25,6 +25,7 @@ SENTENCES: Final[Mapping[str, str]] = MappingProxyType(
         "the server shows another certificate now: compare it again": "der Server zeigt jetzt ein anderes Zertifikat: vergleichen Sie es noch einmal",
         "the certificate <wrong>: the server needs a new one first": "das Zertifikat <wrong!>: der Server braucht zuerst ein neues",
         "`<name>` is no OPC UA source": "`<name>` ist keine OPC-UA-Quelle",
+        "the servers of `<name>` offer no security that all of them have": "die Server von `<name>` bieten keine Sicherheit, die alle haben",
         "`<name>` is in the model: its security is changed there": "`<name>` steht im Modell: seine Sicherheit wird dort geändert",
         "the model in <folder> cannot be written: <why>": "das Modell in <folder> ist nicht schreibbar: <why!>",
         "the change cannot be kept: <why>": "die Änderung lässt sich nicht aufheben: <why!>",

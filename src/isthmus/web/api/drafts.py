@@ -66,6 +66,7 @@ class WayOut(BaseModel):
 class CertificateOut(BaseModel):
     """A server's certificate, as two people compare it."""
 
+    endpoint: str = Field(examples=["opc.tcp://10.0.4.29:4840"])
     subject: str
     fingerprint: str = Field(description="SHA-256.", examples=["3A F1 … 9C"])
     until: str = Field(description="ISO date.", examples=["2031-11-17"])
@@ -77,7 +78,9 @@ class WaysOut(BaseModel):
     """What an OPC UA server offers, and whether we have what it takes."""
 
     offers: list[WayOut]
-    certificate: CertificateOut | None = Field(description="Null: the server shows none.")
+    certificates: list[CertificateOut] = Field(
+        description="Of the server, or of each one of a redundant set, if it shows one."
+    )
     ours: str = Field(description="Fingerprint of our own certificate; empty: there is none yet.")
     trouble: str = Field(description="Why the server did not say, and what to do; else empty.")
 
@@ -229,7 +232,7 @@ def _ways(bench: Workbench, name: str, language: Language) -> WaysOut:
     ways, spec = bench.ways(name) or Ways(), getattr(bench.source(name), "spec", None)
     return WaysOut(
         offers=[_way(security, policy, spec) for security, policy in ways.offers],
-        certificate=_certificate(ways.certificate, language) if ways.certificate else None,
+        certificates=[_certificate(one, language) for one in ways.certificates],
         ours=ways.ours,
         trouble=said(ways.trouble, language),
     )

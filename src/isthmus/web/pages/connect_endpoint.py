@@ -144,6 +144,8 @@ async def _done(web: Web, path: str, form: Form) -> str:
             return await _applied(web, path, form)
         case ["use", security, policy]:
             return await run_in_threadpool(_used_way, bench, path, name, (security, policy))
+        case ["trust", *fingerprint]:
+            await bench.trust(name, " ".join(fingerprint))
         case ["discard"]:
             await bench.discard(name)
             return f"/connect/{path}"
@@ -157,8 +159,6 @@ async def _looked(bench: Workbench, name: str, form: Form) -> None:
     match form.get("do", ""):
         case "ask":
             await bench.ask_ways(name)
-        case "trust":
-            await bench.trust(name, form.get("fingerprint", ""))
         case "make":
             await run_in_threadpool(bench.make_certificate)
             await bench.ask_ways(name)
