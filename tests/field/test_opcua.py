@@ -8,7 +8,6 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -230,24 +229,6 @@ def test_a_wrong_tag_says_what_is_wrong(tag: str, problem: str) -> None:
 def test_a_wrong_key_is_a_problem_of_the_model(keys: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValidationError, match=problem):
         OpcuaSource.model_validate({"endpoint": "opc.tcp://10.0.0.1:4840"} | keys)
-
-
-@pytest.mark.parametrize(
-    ("written", "first", "second"),
-    [
-        (None, None, None),
-        ([], None, None),
-        ("a.der", Path("a.der"), Path("a.der")),
-        (["a.der"], Path("a.der"), Path("a.der")),
-        (["a.der", "b.der"], Path("a.der"), Path("b.der")),
-    ],
-)
-def test_one_certificate_is_every_servers_of_a_set_and_several_are_one_each(
-    written: Any, first: Path | None, second: Path | None
-) -> None:
-    servers = {"endpoint": "opc.tcp://a", "endpoints": ["opc.tcp://b"]}
-    spec = OpcuaSource.model_validate(servers | {"server_certificate": written})
-    assert (spec.pinned("opc.tcp://a"), spec.pinned("opc.tcp://b")) == (first, second)
 
 
 def test_the_password_is_never_printed() -> None:

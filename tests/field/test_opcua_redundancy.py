@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -157,3 +158,21 @@ def test_each_search_in_vain_doubles_the_pause_up_to_half_an_hour() -> None:
     assert [lookout.pause(in_vain) for in_vain in (0, 1, 2, 3, 4, 5, 99)] == [
         60.0, 120.0, 240.0, 480.0, 960.0, 1_800.0, 1_800.0,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("written", "first", "second"),
+    [
+        (None, None, None),
+        ([], None, None),
+        ("a.der", Path("a.der"), Path("a.der")),
+        (["a.der"], Path("a.der"), Path("a.der")),
+        (["a.der", "b.der"], Path("a.der"), Path("b.der")),
+    ],
+)
+def test_one_certificate_is_every_servers_of_a_set_and_several_are_one_each(
+    written: Any, first: Path | None, second: Path | None
+) -> None:
+    servers = {"endpoint": "opc.tcp://a", "endpoints": ["opc.tcp://b"]}
+    spec = OpcuaSource.model_validate(servers | {"server_certificate": written})
+    assert (spec.pinned("opc.tcp://a"), spec.pinned("opc.tcp://b")) == (first, second)

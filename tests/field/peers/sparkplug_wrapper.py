@@ -29,7 +29,7 @@ from mqtt_spb_wrapper import MqttSpbEntityDevice, MqttSpbEntityEdgeNode
 from mqtt_spb_wrapper.spb_protobuf import MetricDataType
 
 PORT = int(sys.argv[1])
-BEHIND = 0.2
+BEHIND = 0.5
 """Seconds by which the device's birth must follow that of its node on another connection."""
 NATIVE = {"Bytes": base64.b64decode, "DateTime": datetime.fromisoformat, "UUID": UUID}
 
