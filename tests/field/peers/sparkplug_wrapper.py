@@ -25,24 +25,39 @@ import threading
 from datetime import datetime
 from uuid import UUID
 
+import paho.mqtt.client as mqtt
 from mqtt_spb_wrapper import MqttSpbEntityDevice, MqttSpbEntityEdgeNode
 from mqtt_spb_wrapper.spb_protobuf import MetricDataType
 
 PORT = int(sys.argv[1])
-BEHIND = 0.5
-"""Seconds by which the device's birth must follow that of its node on another connection."""
+PATIENCE = 10.0
+"""Seconds for a birth to be at the broker."""
 NATIVE = {"Bytes": base64.b64decode, "DateTime": datetime.fromisoformat, "UUID": UUID}
 
+there = {"NBIRTH": threading.Event(), "DBIRTH": threading.Event()}
+listener = mqtt.Client()
+listener.on_message = lambda _client, _data, message: there[message.topic.split("/")[2]].set()
 node = MqttSpbEntityEdgeNode("hall", "wrapper", include_spb_rebirth=False)
 device = MqttSpbEntityDevice("hall", "wrapper", "press")
 
 
 def birth():
-    """Of both; the thread returned ends when that of the device is on its way."""
+    """Of both; the thread returned ends when both are at the broker, one after the other.
+
+    They go over two connections: only who listens there knows that one is before the other.
+    """
+    for seen in there.values():
+        seen.clear()
     node.publish_birth()
-    behind = threading.Timer(BEHIND, device.publish_birth)
+    behind = threading.Thread(target=follow)
     behind.start()
     return behind
+
+
+def follow():
+    there["NBIRTH"].wait(PATIENCE)
+    device.publish_birth()
+    there["DBIRTH"].wait(PATIENCE)
 
 
 def reborn(wanted):
@@ -88,6 +103,12 @@ def obey(command):
 # Its own command `Node Control/Rebirth` breaks the connection: what it calls is no function.
 node.commands.set_value("Node Control/Rebirth", value=False, callback_on_change=reborn)
 device.attributes.set_value("maker", "ACME")
+subscribed = threading.Event()
+listener.on_subscribe = lambda *_: subscribed.set()
+listener.connect("127.0.0.1", PORT)
+listener.subscribe([("spBv1.0/hall/NBIRTH/#", 0), ("spBv1.0/hall/DBIRTH/#", 0)])
+listener.loop_start()
+subscribed.wait(PATIENCE)
 for entity in (node, device):
     if not entity.connect("127.0.0.1", PORT):
         sys.exit(f"no broker at port {PORT}")
